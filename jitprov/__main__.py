@@ -1,0 +1,5 @@
+"""`python -m jitprov` is `jitprov`."""
+
+from jitprov.cli import main
+
+main()

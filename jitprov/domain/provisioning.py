@@ -1,0 +1,246 @@
+"""One agent's way through the corridor: its states, its steps, and the moves between them.
+
+A provisioning is the work that one event opens. Moves are pure functions: they take a record and an instant and
+return the next record; the ledger stores it, the runner chooses it.
+
+    accepted ──▶ running ──▶ ready
+                  ▲   │ ├──▶ failed ──(operator's retry)──▶ accepted, at the failed step, next generation
+                  │   ▼ └──▶ cancelled
+                 waiting
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.ids import task_id_of
+from jitprov.domain.outcomes import Failure
+
+
+class Step(StrEnum):
+    """A step of the corridor; the value is the task name without its prefix."""
+
+    FETCH_PROFILE = "fetch_profile"
+    RESOLVE_SKILLS = "resolve_skills"
+    PATCH_SKILLS = "patch_skills"
+    CREATE_PHONE = "create_phone"
+    ASSIGN_STATION = "assign_station"
+
+    @property
+    def number(self) -> int:
+        """Place in the corridor, from 1."""
+        return CORRIDOR.index(self) + 1
+
+    @property
+    def following(self) -> Step | None:
+        """The next step; None after the last."""
+        return CORRIDOR[self.number] if self.number < len(CORRIDOR) else None
+
+
+CORRIDOR: tuple[Step, ...] = tuple(Step)
+
+
+class State(StrEnum):
+    """Where a provisioning stands."""
+
+    ACCEPTED = "accepted"  # written durably, the next step not begun
+    RUNNING = "running"  # a worker holds it, or its next step's message is on the way
+    WAITING = "waiting"  # backs off or waits for something named in `waiting_for`
+    READY = "ready"  # call-ready: the end everyone wants
+    FAILED = "failed"  # waits for the operator; `failure` says why and what to do
+    CANCELLED = "cancelled"  # ended on purpose
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing moves it but an operator."""
+        return self in ENDED
+
+
+ENDED = frozenset({State.READY, State.FAILED, State.CANCELLED})
+
+
+class StepState(StrEnum):
+    """Where one step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What became of one step.
+
+    Attributes:
+        state: See `StepState`.
+        generation: The run in which it last was tried; its task id follows from it.
+        attempts: Attempts spent in this generation.
+        waited_s: Seconds snoozed in this generation, in API seconds.
+        began_at: First attempt's start.
+        ended_at: When it was done or failed.
+        failure: What the last attempt met; kept after success, so that a rough way stays visible.
+    """
+
+    state: StepState = StepState.PENDING
+    generation: int = 1
+    attempts: int = 0
+    waited_s: float = 0.0
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the steps found and made, for the steps after them."""
+
+    profile: Profile | None = None
+    wanted: WantedState | None = None
+    phone: Phone | None = None
+    station_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioning:
+    """One agent's way through the corridor, as the ledger keeps it.
+
+    Attributes:
+        provisioning_id: See `domain.ids`.
+        event_id: The sender's id of the event that opened it.
+        user_id: Genesys user id.
+        state: See `State`.
+        step: The step that runs or comes next; the last one once ready.
+        generation: 1, and one more with each operator's retry.
+        accepted_at: When it was written; aware UTC, the ledger's clock, like all instants here.
+        updated_at: Last change.
+        ended_at: When it became ready, failed or cancelled; None before.
+        not_before: While waiting: when it goes on.
+        waiting_for: While waiting: why, for people.
+        steps: A record for every step, those to come included.
+        findings: What the steps found.
+        failure: Why it failed; None otherwise.
+        cancel_asked: An operator asked for the end while a worker held it.
+        republished: How often the reconciler had to send its message again.
+        version: Counts the ledger's changes to it; an operator's move needs the version seen.
+    """
+
+    provisioning_id: str
+    event_id: str
+    user_id: str
+    accepted_at: datetime
+    updated_at: datetime
+    state: State = State.ACCEPTED
+    step: Step = Step.FETCH_PROFILE
+    generation: int = 1
+    ended_at: datetime | None = None
+    not_before: datetime | None = None
+    waiting_for: str | None = None
+    steps: Mapping[Step, StepRecord] = field(default_factory=lambda: dict.fromkeys(CORRIDOR, StepRecord()))
+    findings: Findings = field(default_factory=Findings)
+    failure: Failure | None = None
+    cancel_asked: bool = False
+    republished: int = 0
+    version: int = 0
+
+    def task_id(self, step: Step | None = None) -> str:
+        """Return the task id under which a step ran or will run; of the current step when none is named."""
+        step = step or self.step
+        return task_id_of(self.provisioning_id, self.steps[step].generation, step.number)
+
+    def steps_left(self) -> tuple[Step, ...]:
+        """Return the steps still to do, the current one first; empty once ended."""
+        return () if self.state.ended else CORRIDOR[self.step.number - 1 :]
+
+
+def _with_step(record: Provisioning, now: datetime, step_changes: dict[str, Any], **changes: Any) -> Provisioning:
+    steps = {**record.steps, record.step: replace(record.steps[record.step], **step_changes)}
+    return replace(record, steps=steps, updated_at=now, **changes)
+
+
+def begin(record: Provisioning, now: datetime, attempts: int) -> Provisioning:
+    """A worker took the current step; `attempts` is counted by the ledger, this attempt included."""
+    began_at = record.steps[record.step].began_at or now
+    return _with_step(
+        record,
+        now,
+        {"state": StepState.RUNNING, "attempts": attempts, "began_at": began_at},
+        state=State.RUNNING,
+        not_before=None,
+        waiting_for=None,
+    )
+
+
+def advance(record: Provisioning, now: datetime, findings: Findings) -> Provisioning:
+    """The current step is done: move to the next, or become ready after the last."""
+    done = {"state": StepState.DONE, "ended_at": now}
+    following = record.step.following
+    if following is None:
+        return _with_step(record, now, done, state=State.READY, ended_at=now, findings=findings)
+    return _with_step(record, now, done, state=State.RUNNING, step=following, findings=findings)
+
+
+def wait(
+    record: Provisioning, now: datetime, wait_s: float, failure: Failure, *, spends: bool, counted_s: float
+) -> Provisioning:
+    """The current step waits: a retry spends the attempt, a snooze gives it back and counts the time.
+
+    Args:
+        record: The record whose step was tried.
+        now: The ledger's clock.
+        wait_s: Real seconds until it goes on.
+        failure: What it met.
+        spends: True for a retry, False for a snooze.
+        counted_s: What a snooze adds to the step's `waited_s`, in API seconds.
+    """
+    held = record.steps[record.step]
+    changes: dict[str, Any] = {"state": StepState.WAITING, "failure": failure}
+    if not spends:
+        changes |= {"attempts": max(held.attempts - 1, 0), "waited_s": held.waited_s + counted_s}
+    return _with_step(
+        record,
+        now,
+        changes,
+        state=State.WAITING,
+        not_before=now + timedelta(seconds=wait_s),
+        waiting_for=failure.code,
+    )
+
+
+def fail(record: Provisioning, now: datetime, failure: Failure) -> Provisioning:
+    """The current step failed for good."""
+    ended = {"state": StepState.FAILED, "ended_at": now, "failure": failure}
+    return _with_step(record, now, ended, state=State.FAILED, ended_at=now, failure=failure)
+
+
+def cancel(record: Provisioning, now: datetime) -> Provisioning:
+    """End it on purpose."""
+    ended = {"state": StepState.CANCELLED, "ended_at": now}
+    return _with_step(record, now, ended, state=State.CANCELLED, ended_at=now, not_before=None, waiting_for=None)
+
+
+def resume(record: Provisioning, now: datetime) -> Provisioning:
+    """An operator's retry: open the next generation at the failed or cancelled step; done steps stay done."""
+    generation = record.generation + 1
+    steps = dict(record.steps)
+    for step in CORRIDOR[record.step.number - 1 :]:
+        steps[step] = StepRecord(generation=generation)
+    return replace(
+        record,
+        state=State.ACCEPTED,
+        generation=generation,
+        updated_at=now,
+        ended_at=None,
+        not_before=None,
+        waiting_for=None,
+        steps=steps,
+        failure=None,
+        cancel_asked=False,
+    )

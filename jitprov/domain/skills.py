@@ -1,0 +1,30 @@
+"""Arithmetic of skills: what must change, and which name was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from jitprov.domain.agent import RatedSkill, WantedState
+
+
+def diff_skills(wanted: WantedState, held: Iterable[RatedSkill]) -> tuple[RatedSkill, ...]:
+    """Return what must be sent so that the agent has the wanted skills; empty when nothing would change.
+
+    In `merge` mode only what is missing or rated otherwise; in `replace` mode all wanted skills as soon as
+    anything differs, since the API's replace takes the whole list.
+    """
+    rated = {skill.skill_id: skill.proficiency for skill in held}
+    if wanted.mode == "replace":
+        target = {skill.skill_id: skill.proficiency for skill in wanted.skills}
+        return () if target == rated else wanted.skills
+    return tuple(skill for skill in wanted.skills if rated.get(skill.skill_id) != skill.proficiency)
+
+
+def nearest_names(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:
+    """Return up to `limit` known names that look like `name`, best first, case aside."""
+    by_folded: dict[str, str] = {}
+    for known_name in known:
+        by_folded.setdefault(known_name.casefold(), known_name)
+    close = get_close_matches(name.casefold(), by_folded, n=limit, cutoff=0.6)
+    return tuple(by_folded[folded] for folded in close)

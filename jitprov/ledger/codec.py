@@ -1,0 +1,96 @@
+"""How a provisioning lies in a Redis hash: scalars that the scripts decide by, and one JSON story for the rest.
+
+    event user           ids                         state step gen      where it stands
+    accepted updated     instants, µs since epoch    ended nb            end; not before (0 = none)
+    v                    counts claims and writes
+    tries began          of the current step         lease lease_until   who runs it, until when (µs)
+    missed republished   the reconciler's counts     cancel              "1" when its end is asked for
+    story                JSON of `Story`             email               digest, see `email_digest`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from pydantic import TypeAdapter
+
+from jitprov.domain.outcomes import Failure
+from jitprov.domain.provisioning import (
+    CORRIDOR,
+    Findings,
+    Provisioning,
+    State,
+    Step,
+    StepRecord,
+    begin,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is only read and written whole."""
+
+    steps: Mapping[Step, StepRecord] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+    failure: Failure | None = None
+    waiting_for: str | None = None
+
+
+_STORY: TypeAdapter[Story] = TypeAdapter(Story)
+
+
+def to_us(instant: datetime) -> int:
+    """Return microseconds since the epoch."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the aware UTC instant."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def email_digest(email: str) -> str:
+    """Return what an address is looked up by, so that the index holds no addresses."""
+    return sha256(email.strip().casefold().encode()).hexdigest()[:32]
+
+
+def story_of(record: Provisioning) -> bytes:
+    """Return the story of a record as compact JSON; steps not begun in the first run are left out."""
+    steps = {step: held for step, held in record.steps.items() if held != StepRecord()}
+    story = Story(steps, record.findings, record.failure, record.waiting_for)
+    return _STORY.dump_json(story, exclude_defaults=True)
+
+
+def decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
+    """Return the record that a hash holds; a running claim shows as a begun step."""
+    story = _STORY.validate_json(fields.get("story") or "{}")
+    updated_at = from_us(int(fields["updated"]))
+    record = Provisioning(
+        provisioning_id=provisioning_id,
+        event_id=fields["event"],
+        user_id=fields["user"],
+        accepted_at=from_us(int(fields["accepted"])),
+        updated_at=updated_at,
+        state=State(fields["state"]),
+        step=Step(fields["step"]),
+        generation=int(fields["gen"]),
+        ended_at=from_us(int(fields["ended"])) if int(fields.get("ended", 0)) else None,
+        not_before=from_us(int(fields["nb"])) if int(fields.get("nb", 0)) else None,
+        waiting_for=story.waiting_for,
+        steps={step: story.steps.get(step, StepRecord()) for step in CORRIDOR},
+        findings=story.findings,
+        failure=story.failure,
+        cancel_asked=fields.get("cancel") == "1",
+        republished=int(fields.get("republished", 0)),
+        version=int(fields.get("v", 0)),
+    )
+    if fields.get("lease"):
+        begun = begin(record, from_us(int(fields["began"])), int(fields["tries"]))
+        return replace(begun, updated_at=updated_at)
+    return record

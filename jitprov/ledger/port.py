@@ -1,0 +1,168 @@
+"""What the rooms ask of the ledger. Two implementations, one contract suite (tests/contract/test_ledger.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.provisioning import Provisioning, State, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to run one step, until the lease ends.
+
+    Attributes:
+        record: The provisioning as read under the lease; its `attempts` include this one.
+        token: Proof of the lease; a record written with a lost lease is refused.
+        now: The ledger's clock at the claim.
+    """
+
+    record: Provisioning
+    token: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why a claim was not given.
+
+    Attributes:
+        reason: `unknown` no such provisioning · `ended` · `stale` an older run's message · `done` this step is
+            past · `early` an earlier step is not done · `leased` a worker holds it · `waiting` it is not due yet.
+        wait_s: For `waiting`: real seconds until it is due.
+    """
+
+    reason: str
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A provisioning the reconciler should look at.
+
+    Attributes:
+        missed: How many looks in a row found no message of it in the broker.
+        leased: True while a worker's lease runs; then nothing needs doing.
+        lease_lost: True when a lease ran out without a record: the worker died.
+    """
+
+    record: Provisioning
+    missed: int
+    leased: bool
+    lease_lost: bool
+
+
+class Ledger(Protocol):
+    """The truth about every provisioning.
+
+    Every method raises `DependencyDown` when the store does not answer; a write has then perhaps happened,
+    and every write is safe to repeat. Instants are the store's own clock, so a worker's clock does not matter.
+    """
+
+    def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
+        """Open a provisioning for each event, once per event and once per user; durable on return.
+
+        One round trip for any number of openings; the answers come in their order.
+
+        Args:
+            openings: What to open.
+            look_after_s: When the reconciler may first look for the message, in real seconds from now.
+        """
+        ...
+
+    def get(self, provisioning_id: str) -> Provisioning | None:
+        """Return a provisioning, or None."""
+        ...
+
+    def get_many(self, provisioning_ids: Sequence[str]) -> list[Provisioning]:
+        """Return those that exist, in the order asked for."""
+        ...
+
+    def find(self, any_id: str) -> Provisioning | None:
+        """Return the provisioning meant by a task id of any run and step, a provisioning, user or event id, or
+        an e-mail address (case aside); None when nothing is known by it."""
+        ...
+
+    def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
+        """Take the right to run a step; counts an attempt.
+
+        Args:
+            provisioning_id: Whose step.
+            step: Which step the message is for.
+            generation: Of which run the message is.
+            token: Unique to this delivery; the same token again renews its own claim without a second attempt.
+            lease_s: Real seconds until others may take it.
+        """
+        ...
+
+    def still_held(self, claim: Claim, *, lease_s: float) -> bool:
+        """Tell whether the lease is still this claim's, and if so make it last `lease_s` from now.
+
+        Asked right before an effect that must not happen twice.
+        """
+        ...
+
+    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
+        """Write a step's end and give the lease back.
+
+        Args:
+            claim: The claim under which the step ran.
+            record: The next record, from a move of `domain.provisioning`.
+            look_after_s: When the reconciler may look for the next message, in real seconds from now.
+
+        Returns:
+            False when the lease was lost or the record was changed meanwhile; nothing is written then.
+        """
+        ...
+
+    def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
+        """Write an operator's move (`resume`, `cancel`) if nobody holds a lease and nothing changed since `seen`.
+
+        Returns:
+            False when a worker holds it, or when it is no longer as seen.
+        """
+        ...
+
+    def ask_cancel(self, provisioning_id: str) -> bool:
+        """Note that the operator wants it ended; the worker that holds it, or the next, ends it. False if ended."""
+        ...
+
+    def due(self, *, limit: int) -> list[Due]:
+        """Return what the reconciler should look at now, the longest due first."""
+        ...
+
+    def looked(self, provisioning_id: str, *, missed: int, look_after_s: float, republished: bool = False) -> None:
+        """Note the reconciler's look: how many misses in a row, when to look again, whether it sent a message."""
+        ...
+
+    def page(self, states: Sequence[State] = (), *, offset: int = 0, limit: int = 100) -> list[Provisioning]:
+        """Return provisionings by state (all states when none is named), first accepted first."""
+        ...
+
+    def count(self) -> Mapping[State, int]:
+        """Return how many provisionings stand in each state; every state is a key."""
+        ...
+
+    def waiting_users(self, *, limit: int) -> Sequence[str]:
+        """Return user ids of provisionings that are accepted and not begun, first accepted first."""
+        ...
+
+    def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
+        """Drop ready and cancelled provisionings that ended before an instant, with their ids; return how many."""
+        ...
+
+    def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
+        """Keep a refused body's description (never its text) among the newest `keep`."""
+        ...
+
+    def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
+        """Return quarantine entries, newest first."""
+        ...
+
+    def ping(self) -> datetime:
+        """Return the store's clock."""
+        ...

@@ -1,0 +1,292 @@
+"""The ledger in Redis. Its own clock (TIME) stamps every instant; every write is one script, safe to repeat.
+
+    key (after the prefix)   type   unit              lifetime                      who writes
+    p:{provisioning id}      hash   see codec         until forgotten               accept, claim, write, looked
+    events                   hash   event id → id     with the provisioning         accept
+    users                    hash   user id → id      with the provisioning         accept
+    emails                   hash   digest → id       with the provisioning         write
+    state:{state}            zset   accepted, µs      while in that state           accept, claim, write
+    due                      zset   look at, µs       until it ended                accept, claim, write, looked
+    quarantine               list   JSON              the newest 1,000              receiver
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from uuid import uuid4
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.ids import is_uuid, parse_task_id
+from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.errors import DependencyDown
+from jitprov.ledger.codec import decode, email_digest, from_us, story_of, to_us
+from jitprov.ledger.port import Claim, Denied, Due
+
+_LUA = Path(__file__).parent / "lua"
+_SCRIPTS = ("accept", "claim", "write", "renew", "looked", "cancel", "due", "waiting", "forget")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * 1_000_000)
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _reached(
+    method: Callable[Concatenate[RedisLedger, P], R],
+) -> Callable[Concatenate[RedisLedger, P], R]:
+    """Turn the driver's errors into DependencyDown; the driver's own stays on `__cause__`."""
+
+    @wraps(method)
+    def asked(self: RedisLedger, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except RedisError as error:
+            msg = f"the ledger's Redis does not answer ({type(error).__name__}). Check JITPROV_REDIS_URL and the server"
+            raise DependencyDown(msg) from error
+
+    return asked
+
+
+class RedisLedger:
+    """See `Ledger`. Threads may share one; make it after a fork.
+
+    Args:
+        client: With decoded answers and a bounded timeout.
+        prefix: Of every key.
+    """
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._run: dict[str, Callable[..., Any]] = {
+            name: client.register_script((_LUA / f"{name}.lua").read_text()) for name in _SCRIPTS
+        }
+
+    @classmethod
+    def connect(cls, url: str, prefix: str, *, timeout_s: float = 5.0) -> Self:
+        """Return a ledger over its own connection pool; connects at the first use.
+
+        Args:
+            url: `redis://` or `rediss://`.
+            prefix: Of every key.
+            timeout_s: Longest silence of the server. Each call is repeated once, which the scripts allow.
+        """
+        client = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(timeout_s, 3.0),
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 1),
+        )
+        return cls(client, prefix)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    def _hash(self, provisioning_id: str) -> str:
+        return f"{self._prefix}p:{provisioning_id}"
+
+    @_reached
+    def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
+        """See `Ledger.accept`."""
+        if not openings:
+            return []
+        fixed = ("events", "users", "state:accepted", "due")
+        keys = [*map(self._key, fixed), *(self._hash(opening.provisioning_id) for opening in openings)]
+        args: list[str | int] = [_us(look_after_s), self._prefix]
+        for opening in openings:
+            args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0]]
+        serving = self._run["accept"](keys=keys, args=args)
+        return [
+            Acceptance(served, opening.event_id, opening.user_id, duplicate=served != opening.provisioning_id)
+            for opening, served in zip(openings, serving, strict=True)
+        ]
+
+    @_reached
+    def get(self, provisioning_id: str) -> Provisioning | None:
+        """See `Ledger.get`."""
+        fields: dict[str, str] = self._redis.hgetall(self._hash(provisioning_id))
+        return decode(provisioning_id, fields) if fields else None
+
+    @_reached
+    def get_many(self, provisioning_ids: Sequence[str]) -> list[Provisioning]:
+        """See `Ledger.get_many`."""
+        if not provisioning_ids:
+            return []
+        pipe = self._redis.pipeline(transaction=False)
+        for provisioning_id in provisioning_ids:
+            pipe.hgetall(self._hash(provisioning_id))
+        answers = zip(provisioning_ids, pipe.execute(), strict=True)
+        return [decode(provisioning_id, fields) for provisioning_id, fields in answers if fields]
+
+    @_reached
+    def find(self, any_id: str) -> Provisioning | None:
+        """See `Ledger.find`."""
+        wanted = any_id.strip()
+        if "@" in wanted:
+            served = self._redis.hget(self._key("emails"), email_digest(wanted))
+            return self.get(served) if served else None
+        wanted = wanted.lower()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hget(self._key("users"), wanted)
+        pipe.hget(self._key("events"), wanted)
+        served = next(filter(None, pipe.execute()), None)
+        if served:
+            return self.get(served)
+        task = parse_task_id(wanted)
+        found = self.get(task.provisioning_id if task else wanted) if is_uuid(wanted) else None
+        if found and task and (task.generation > found.generation or task.step_number > len(CORRIDOR)):
+            return None
+        return found
+
+    @_reached
+    def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
+        """See `Ledger.claim`."""
+        reason, number, *flat = self._run["claim"](
+            keys=[self._hash(provisioning_id), self._key("due")],
+            args=[self._prefix, provisioning_id, step, generation, token, _us(lease_s), *CORRIDOR],
+        )
+        if reason:
+            return Denied(reason, int(number) / 1_000_000)
+        return Claim(decode(provisioning_id, _pairs(flat)), token, from_us(int(number)))
+
+    @_reached
+    def still_held(self, claim: Claim, *, lease_s: float) -> bool:
+        """See `Ledger.still_held`."""
+        provisioning_id = claim.record.provisioning_id
+        keys = [self._hash(provisioning_id), self._key("due")]
+        return bool(self._run["renew"](keys=keys, args=[provisioning_id, claim.token, _us(lease_s)]))
+
+    def _write(self, guard: str, token: str, version: int, record: Provisioning, look_after_s: float) -> bool:
+        profile = record.findings.profile
+        return bool(
+            self._run["write"](
+                keys=[self._hash(record.provisioning_id), self._key("due"), self._key("emails")],
+                args=[
+                    self._prefix,
+                    record.provisioning_id,
+                    guard,
+                    token,
+                    version,
+                    record.state,
+                    record.step,
+                    record.generation,
+                    record.steps[record.step].attempts,
+                    to_us(record.not_before) if record.not_before else 0,
+                    int(record.state.ended),
+                    story_of(record),
+                    _us(look_after_s),
+                    email_digest(profile.email) if profile and profile.email else "",
+                ],
+            )
+        )
+
+    @_reached
+    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
+        """See `Ledger.record`."""
+        return self._write("lease", claim.token, 0, record, look_after_s)
+
+    @_reached
+    def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
+        """See `Ledger.change`."""
+        return self._write("seen", uuid4().hex, seen.version, record, look_after_s)
+
+    @_reached
+    def ask_cancel(self, provisioning_id: str) -> bool:
+        """See `Ledger.ask_cancel`."""
+        keys = [self._hash(provisioning_id), self._key("due")]
+        return bool(self._run["cancel"](keys=keys, args=[provisioning_id]))
+
+    @_reached
+    def due(self, *, limit: int) -> list[Due]:
+        """See `Ledger.due`."""
+        now, *rest = self._run["due"](keys=[self._key("due")], args=[self._prefix, limit])
+        found = []
+        for provisioning_id, flat in zip(rest[::2], rest[1::2], strict=True):
+            fields = _pairs(flat)
+            leased = bool(fields.get("lease"))
+            runs = leased and int(fields["lease_until"]) > int(now)
+            record = decode(provisioning_id, fields)
+            found.append(Due(record, int(fields.get("missed", 0)), leased=runs, lease_lost=leased and not runs))
+        return found
+
+    @_reached
+    def looked(self, provisioning_id: str, *, missed: int, look_after_s: float, republished: bool = False) -> None:
+        """See `Ledger.looked`."""
+        keys = [self._hash(provisioning_id), self._key("due")]
+        self._run["looked"](keys=keys, args=[provisioning_id, missed, _us(look_after_s), int(republished)])
+
+    @_reached
+    def page(self, states: Sequence[State] = (), *, offset: int = 0, limit: int = 100) -> list[Provisioning]:
+        """See `Ledger.page`."""
+        keys = [self._key(f"state:{state}") for state in states or State]
+        if len(keys) == 1:
+            ids = self._redis.zrange(keys[0], offset, offset + limit - 1)
+        else:
+            # A provisioning stands in one state only, so the union's summed scores are the accepted instants.
+            ids = self._redis.zunion(keys)[offset : offset + limit]
+        return self.get_many(ids)
+
+    @_reached
+    def count(self) -> Mapping[State, int]:
+        """See `Ledger.count`."""
+        pipe = self._redis.pipeline(transaction=False)
+        for state in State:
+            pipe.zcard(self._key(f"state:{state}"))
+        return dict(zip(State, pipe.execute(), strict=True))
+
+    @_reached
+    def waiting_users(self, *, limit: int) -> Sequence[str]:
+        """See `Ledger.waiting_users`."""
+        keys = [self._key("state:accepted")]
+        users: list[str] = self._run["waiting"](keys=keys, args=[self._prefix, limit, CORRIDOR[0]])
+        return users
+
+    @_reached
+    def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
+        """See `Ledger.forget`."""
+        ids = [self._key(name) for name in ("events", "users", "emails")]
+        args = [self._prefix, to_us(ended_before), limit]
+        ended_well = (State.READY, State.CANCELLED)
+        forget = self._run["forget"]
+        return sum(int(forget(keys=[self._key(f"state:{state}"), *ids], args=args)) for state in ended_well)
+
+    @_reached
+    def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
+        """See `Ledger.quarantine`."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.lpush(self._key("quarantine"), json.dumps(dict(entry)))
+        pipe.ltrim(self._key("quarantine"), 0, keep - 1)
+        pipe.execute()
+
+    @_reached
+    def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
+        """See `Ledger.quarantined`."""
+        return [json.loads(entry) for entry in self._redis.lrange(self._key("quarantine"), 0, limit - 1)]
+
+    @_reached
+    def ping(self) -> datetime:
+        """See `Ledger.ping`."""
+        seconds, microseconds = self._redis.time()
+        return from_us(seconds * 1_000_000 + microseconds)

@@ -1,0 +1,105 @@
+"""The chain of an agent and its one way onto the broker; also the look into the broker that the reconciler needs.
+
+A message is a hint: sending it twice, or losing it, changes nothing that the ledger does not catch.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from celery import chain
+from celery.canvas import Signature
+
+from jitprov.celery import app
+from jitprov.domain.ids import task_id_of
+from jitprov.domain.provisioning import CORRIDOR, Provisioning, Step
+from jitprov.errors import DependencyDown
+from jitprov.pipeline.names import QUEUES, task_name
+
+_PAGE = 500
+
+
+def signatures(provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0]) -> list[Signature]:
+    """Return the immutable signatures from a step to the end, with the task ids that the ledger knows."""
+    return [
+        app.signature(
+            task_name(step),
+            args=(provisioning_id,),
+            immutable=True,
+            task_id=task_id_of(provisioning_id, generation, step.number),
+            queue=task_name(step),
+        )
+        for step in CORRIDOR[first.number - 1 :]
+    ]
+
+
+def enqueue(provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0]) -> None:
+    """Send the chain of an agent from a step on. Receiver, operator's retry and reconciler all come through here.
+
+    Safe to repeat. Raises `DependencyDown` when the broker did not take it; it may have, all the same.
+    """
+    try:
+        chain(*signatures(provisioning_id, generation=generation, first=first)).apply_async()
+    except (app.connection_for_write().recoverable_connection_errors, OSError) as error:
+        msg = f"the broker did not take the message ({type(error).__name__}); the reconciler sends it again"
+        raise DependencyDown(msg) from error
+
+
+def enqueue_again(record: Provisioning) -> None:
+    """Send the chain of a provisioning from its recorded step."""
+    enqueue(record.provisioning_id, generation=record.generation, first=record.step)
+
+
+def publish_impatiently() -> None:
+    """Let this process' sends fail fast: for the receiver, whose sends the reconciler makes good.
+
+    Without this a send to a Redis that hangs blocks for ever.
+    """
+    app.conf.update(
+        task_publish_retry=False,
+        broker_connection_timeout=1,
+        broker_transport_options={
+            **app.conf.broker_transport_options,
+            "socket_timeout": 2,
+            "socket_connect_timeout": 1,
+        },
+    )
+
+
+def task_ids_in_broker() -> set[str]:
+    """Return the ids of all tasks that the broker holds: queued, or taken by a worker and not acknowledged.
+
+    This reads kombu's own keys (a list per queue, the hash `unacked`), in pages; a message that moves meanwhile
+    can be overlooked, so an absence counts only when it is seen twice.
+
+    Raises:
+        DependencyDown: The broker does not answer.
+    """
+    try:
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            client = channel.client
+            found: set[str] = set()
+            for queue in QUEUES:
+                for key in (channel._q_for_pri(queue, priority) for priority in channel.priority_steps):  # noqa: SLF001  kombu's own naming of the lists
+                    start = 0
+                    while page := client.lrange(key, start, start + _PAGE - 1):
+                        found.update(_task_id(message) for message in page)
+                        start += _PAGE
+            for _, held in client.hscan_iter(channel.unacked_key, count=_PAGE):
+                found.add(_task_id(held))
+            return found - {""}
+    except (app.connection_for_read().connection_errors, OSError) as error:
+        msg = f"the broker does not answer ({type(error).__name__})"
+        raise DependencyDown(msg) from error
+
+
+def _task_id(raw: bytes | str) -> str:
+    try:
+        message: Any = json.loads(raw)
+        if isinstance(message, list):  # unacked holds [message, exchange, routing key]
+            message = message[0]
+        return str(message["headers"]["id"])
+    except (ValueError, LookupError, TypeError):
+        return ""  # a foreign message is nobody's evidence

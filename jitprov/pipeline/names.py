@@ -1,0 +1,16 @@
+"""Task and queue names, once. A task and its queue share a name; each step has a queue of its own."""
+
+from __future__ import annotations
+
+from jitprov.domain.provisioning import CORRIDOR, Step
+
+PREFIX = "jitprov."
+
+
+def task_name(step: Step) -> str:
+    """Return the name of a step's task, and of its queue: `jitprov.fetch_profile`."""
+    return f"{PREFIX}{step}"
+
+
+# Most urgent first: a started agent is finished before the next one is begun (docs/decisions/0009).
+QUEUES: tuple[str, ...] = tuple(task_name(step) for step in reversed(CORRIDOR))

@@ -1,0 +1,83 @@
+"""Profiles read ahead: one call serves up to 100 agents that wait for theirs. No delay is added to collect them."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from jitprov.cache import Cache
+from jitprov.domain.agent import Profile
+from jitprov.domain.clock import Clock
+from jitprov.genesys.client import USERS_PER_GET, GenesysClient
+from jitprov.ledger import Ledger
+
+_PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
+_HOLD_S = 45.0
+
+
+class ProfileReader:
+    """Reads profiles for all workers at once.
+
+    Args:
+        genesys: Where profiles come from.
+        cache: Where those read ahead wait for their agents.
+        ledger: Tells who waits.
+        clock: How to wait for another worker's read.
+        time_scale: API seconds per real second.
+        keep_s: How long a profile read ahead may wait, in API seconds; older ones are read again.
+    """
+
+    def __init__(
+        self,
+        genesys: GenesysClient,
+        cache: Cache,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        time_scale: float = 1.0,
+        keep_s: float = 300.0,
+    ) -> None:
+        self._genesys = genesys
+        self._cache = cache
+        self._ledger = ledger
+        self._clock = clock
+        self._time_scale = time_scale
+        self._keep_s = keep_s / time_scale
+
+    def of(self, user_id: str) -> Profile:
+        """Return the profile of an agent, at most `keep_s` old.
+
+        Raises:
+            NotYetConsistent: The API does not know the user (yet).
+            StepError: The read failed; for this agent only, the others read again when it is their turn.
+        """
+        kept = self._cache.get(_key(user_id))
+        if kept is None:
+            with self._cache.single_flight("profiles", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S) as waited:
+                kept = self._cache.get(_key(user_id)) if waited else None
+                if kept is None:
+                    return self._read_with_others(user_id)
+        return _PROFILE.validate_json(kept)
+
+    def fresh(self, user_id: str) -> Profile:
+        """Return the profile as it is now."""
+        self._cache.drop(_key(user_id))
+        return self._genesys.get_user(user_id)
+
+    def _read_with_others(self, user_id: str) -> Profile:
+        waiting = [other for other in self._ledger.waiting_users(limit=2 * USERS_PER_GET) if other != user_id]
+        kept = self._cache.get_many([_key(other) for other in waiting])
+        others = [other for other, held in zip(waiting, kept, strict=True) if held is None]
+        profiles = self._genesys.get_users([user_id, *others[: USERS_PER_GET - 1]])
+        self._cache.put_many(
+            {_key(other): _PROFILE.dump_json(profile) for other, profile in profiles.items() if other != user_id},
+            ttl_s=self._keep_s,
+        )
+        # The API may leave a user out of a list that it knows alone.
+        return profiles.get(user_id) or self._genesys.get_user(user_id)
+
+    def _wait(self, real_s: float) -> None:
+        self._clock.wait(real_s * self._time_scale)
+
+
+def _key(user_id: str) -> str:
+    return f"profile:{user_id}"

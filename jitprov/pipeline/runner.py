@@ -1,0 +1,160 @@
+"""One attempt of one step: claim → run → record → outcome. The one place that decides; knows no Celery.
+
+Whatever happens in between, the ledger is right: a crash leaves a lease that runs out, a lost answer leaves an
+attempt that is counted, and a second worker is turned away by the fence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from jitprov import logs
+from jitprov.domain import provisioning as moves
+from jitprov.domain.clock import Clock
+from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide
+from jitprov.domain.provisioning import Findings, Provisioning, Step
+from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StepError
+from jitprov.ledger import Claim, Denied, Ledger
+from jitprov.pipeline.steps import STEPS, Kit
+
+_log = logging.getLogger(__name__)
+
+_NOT_DUE = Failure("not_due", "The step is not due yet.", "It goes on by itself.", retry_helps=True)
+_PART_AWAY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs attempts.
+
+    Attributes:
+        ledger: The truth.
+        clock: Measures durations.
+        kit: What steps may use; its `hold` is replaced per attempt.
+        policy: Bounds of patience, in API seconds.
+        station_wait_max_s: Longest total wait for a late station, in API seconds.
+        chance: Returns 0.0 to 1.0, for jitter.
+        lease_s: Of a step, in real seconds.
+        grace_s: How long the next message may be on its way, in real seconds.
+        time_scale: API seconds per real second.
+    """
+
+    ledger: Ledger
+    clock: Clock
+    kit: Kit
+    policy: RetryPolicy
+    station_wait_max_s: float
+    chance: Callable[[], float]
+    lease_s: float
+    grace_s: float
+    time_scale: float = 1.0
+
+    def run(self, provisioning_id: str, step: Step, generation: int, *, token: str) -> Outcome:
+        """Run one attempt of a step, if it is due and nobody else's.
+
+        Args:
+            provisioning_id: Whose.
+            step: Which step the message is for.
+            generation: Of which run the message is.
+            token: Unique to this delivery.
+
+        Returns:
+            What became of it. `wait_s` of a `Snooze` or `Retry` is in real seconds.
+
+        Raises:
+            DependencyDown: The ledger does not answer; what the step did stands, and its lease runs out.
+        """
+        claim = self.ledger.claim(provisioning_id, step, generation, token=token, lease_s=self.lease_s)
+        if isinstance(claim, Denied):
+            return self._turned_away(claim, provisioning_id, step)
+        if claim.record.cancel_asked:
+            self.ledger.record(claim, moves.cancel(claim.record, claim.now), look_after_s=self.grace_s)
+            return Skip("ended")
+        began_s = self.clock.monotonic_s()
+        try:
+            outcome, after = self._attempt(claim, step, began_s)
+        except LeaseLost:
+            return Skip("leased")
+        wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
+        kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s)
+        self._tell(claim.record, after, outcome, self.clock.monotonic_s() - began_s)
+        return outcome if kept else Skip("leased")
+
+    def _turned_away(self, denied: Denied, provisioning_id: str, step: Step) -> Outcome:
+        logs.event(
+            _log, "step_skipped", level=logging.DEBUG, provisioning_id=provisioning_id, step=step, reason=denied.reason
+        )
+        if denied.reason == "waiting":  # a timer of a worker whose clock runs ahead: the message is good, later
+            return Snooze(denied.wait_s, _NOT_DUE)
+        return Skip(denied.reason, chain_goes_on=denied.reason == "done")
+
+    def _attempt(self, claim: Claim, step: Step, began_s: float) -> tuple[Done | Snooze | Retry | Fail, Provisioning]:
+        record = claim.record
+        try:
+            findings = self._work(claim, step)
+        except StepError as error:
+            outcome = self._decided(error, record, step)
+            return outcome, self._after(record, self._now(claim, began_s), outcome)
+        return Done(), moves.advance(record, self._now(claim, began_s), findings)
+
+    def _work(self, claim: Claim, step: Step) -> Findings:
+        def hold() -> None:
+            if not self.ledger.still_held(claim, lease_s=self.lease_s):
+                raise LeaseLost
+
+        kit = replace(self.kit, hold=hold)
+        try:
+            with self.kit.genesys.acting_for(claim.record.provisioning_id):
+                return STEPS[step](claim.record, kit)
+        except (StepError, LeaseLost):
+            raise
+        except DependencyDown as error:
+            raise PartAway(str(error), wait_s=_PART_AWAY_S) from error
+        except Exception as error:
+            # Anything else is a defect or a time limit. It must end as a counted attempt, never as a lost agent.
+            _log.exception("step_broke", extra={"fields": {"provisioning_id": claim.record.provisioning_id}})
+            raise Broken(f"{type(error).__name__} in {step}") from error
+
+    def _decided(self, error: StepError, record: Provisioning, step: Step) -> Snooze | Retry | Fail:
+        held = record.steps[step]
+        policy = self.policy
+        if step is Step.ASSIGN_STATION:
+            policy = replace(policy, waited_max_s=min(policy.waited_max_s, self.station_wait_max_s))
+        outcome = decide(error, attempt=held.attempts, waited_s=held.waited_s, policy=policy, jitter=self.chance())
+        if isinstance(outcome, Fail):
+            return outcome
+        return replace(outcome, wait_s=outcome.wait_s / self.time_scale)
+
+    def _after(self, record: Provisioning, now: datetime, outcome: Snooze | Retry | Fail) -> Provisioning:
+        if isinstance(outcome, Fail):
+            return moves.fail(record, now, outcome.failure)
+        spends = isinstance(outcome, Retry)
+        api_wait_s = outcome.wait_s * self.time_scale
+        return moves.wait(record, now, outcome.wait_s, outcome.failure, spends=spends, counted_s=api_wait_s)
+
+    def _now(self, claim: Claim, began_s: float) -> datetime:
+        # The ledger's clock plus what passed since: a worker whose own clock is wrong writes right instants.
+        return claim.now + timedelta(seconds=self.clock.monotonic_s() - began_s)
+
+    def _tell(self, before: Provisioning, after: Provisioning, outcome: Outcome, took_s: float) -> None:
+        failure = getattr(outcome, "failure", None)
+        logs.event(
+            _log,
+            "step_ended",
+            level=logging.WARNING if isinstance(outcome, Fail) else logging.INFO,
+            provisioning_id=before.provisioning_id,
+            task_id=before.task_id(),
+            user_id=before.user_id,
+            step=before.step,
+            attempt=before.steps[before.step].attempts,
+            outcome=type(outcome).__name__.lower(),
+            state=after.state,
+            wait_s=round(getattr(outcome, "wait_s", 0.0), 3),
+            duration_ms=round(took_s * 1000),
+            code=failure.code if failure else None,
+            http_status=failure.http_status if failure else None,
+            correlation_id=failure.correlation_id if failure else None,
+        )

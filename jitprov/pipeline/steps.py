@@ -1,0 +1,164 @@
+"""The steps of the corridor as plain functions: a record in, what was found out.
+
+Each may run again at any moment, after any crash: it reads what an earlier run may have done before it makes
+anything that must not exist twice. None knows Celery, Redis or the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.provisioning import Findings, Provisioning, Step
+from jitprov.domain.skills import diff_skills
+from jitprov.errors import AgentGone, NotYetConsistent, StationLate
+from jitprov.genesys.catalogue import Catalogue
+from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.payloads import phone_name
+from jitprov.pipeline.profiles import ProfileReader
+from jitprov.rules.engine import RuleBook
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What a step may use.
+
+    Attributes:
+        hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
+            Raises `LeaseLost`.
+        station_source: `auto`, `line_id` or `lookup`.
+        station_look_s: Wait before the next look for a late station, in API seconds.
+    """
+
+    genesys: GenesysClient
+    catalogue: Catalogue
+    rules: RuleBook
+    profiles: ProfileReader
+    hold: Callable[[], None]
+    station_source: Literal["auto", "line_id", "lookup"] = "auto"
+    station_look_s: float = 3.0
+
+
+def fetch_profile(record: Provisioning, kit: Kit) -> Findings:
+    """Read the agent's profile, most often from a read that served a hundred agents."""
+    return replace(record.findings, profile=_alive(kit.profiles.of(record.user_id)))
+
+
+def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
+    """Turn rules and profile into the wanted state, with the ids of its skills."""
+    profile = _profile(record)
+    if record.generation > 1:
+        # The operator mended something before the retry, often the agent's department.
+        profile = _alive(kit.profiles.fresh(record.user_id))
+    wanted = kit.rules.wanted_for(profile)
+    ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
+    resolved = tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills)
+    return replace(record.findings, profile=profile, wanted=replace(wanted, skills=resolved))
+
+
+def patch_skills(record: Provisioning, kit: Kit) -> Findings:
+    """Give the agent the wanted skills; no call when they are there. Safe to repeat."""
+    wanted = _wanted(record)
+    changes = diff_skills(wanted, _profile(record).skills)
+    if wanted.mode == "replace" and changes != ():
+        kit.genesys.put_routing_skills(record.user_id, changes)
+    elif changes:
+        kit.genesys.patch_routing_skills(record.user_id, changes)
+    return record.findings
+
+
+def create_phone(record: Provisioning, kit: Kit) -> Findings:
+    """Give the agent one WebRTC phone.
+
+    Looks before it creates whenever an earlier attempt may have gone through: any attempt but the very first,
+    and an agent who has a default station already.
+    """
+    if not _wanted(record).phone:
+        return record.findings
+    profile = _profile(record)
+    first_try = record.generation == 1 and record.steps[Step.CREATE_PHONE].attempts <= 1
+    phone: Phone | None = None
+    if not first_try or profile.default_station_id:
+        phones = kit.genesys.find_phones(record.user_id)
+        phone = phones[0] if phones else None
+    if phone is None:
+        setup = kit.catalogue.phone_setup()
+        kit.hold()
+        phone = kit.genesys.create_phone(record.user_id, phone_name(profile), setup)
+    return replace(record.findings, phone=phone)
+
+
+def assign_station(record: Provisioning, kit: Kit) -> Findings:
+    """Make the phone's station the agent's default station; wait while it is not visible yet. Safe to repeat."""
+    phone = record.findings.phone
+    if phone is None:
+        return record.findings
+    source = kit.station_source if kit.station_source != "auto" else kit.catalogue.station_source()
+    if source == "line_id":
+        return _assign_by_line_id(record, kit, phone)
+    if source == "lookup":
+        return _assign_by_lookup(record, kit)
+    return _assign_and_learn(record, kit, phone)
+
+
+def _assign_by_line_id(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
+    if not kit.genesys.set_default_station(record.user_id, phone.line_id):
+        raise StationLate("the station of the phone's line does not exist yet", wait_s=kit.station_look_s)
+    return replace(record.findings, station_id=phone.line_id)
+
+
+def _assign_by_lookup(record: Provisioning, kit: Kit) -> Findings:
+    station_id = kit.genesys.find_station(record.user_id)
+    if station_id is None:
+        raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)
+    if not kit.genesys.set_default_station(record.user_id, station_id):
+        raise NotYetConsistent("the station was found but could not be set as default yet", http_status=404)
+    return replace(record.findings, station_id=station_id)
+
+
+def _assign_and_learn(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
+    # Nobody has said whether a line's id is its station's id here: try it once for the whole organization, and
+    # believe it only when the agent's default station then says so, since the API answers 202 before it acts.
+    if kit.genesys.set_default_station(record.user_id, phone.line_id):
+        if kit.genesys.get_default_station(record.user_id) == phone.line_id:
+            kit.catalogue.learn_station_source("line_id")
+            return replace(record.findings, station_id=phone.line_id)
+        return _assign_by_lookup(record, kit)
+    found = kit.genesys.find_station(record.user_id)
+    if found is None:
+        raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)
+    kit.catalogue.learn_station_source("line_id" if found == phone.line_id else "lookup")
+    if not kit.genesys.set_default_station(record.user_id, found):
+        raise NotYetConsistent("the station was found but could not be set as default yet", http_status=404)
+    return replace(record.findings, station_id=found)
+
+
+def _alive(profile: Profile) -> Profile:
+    if profile.state == "deleted":
+        raise AgentGone("the user is deleted in Genesys Cloud")
+    return profile
+
+
+def _profile(record: Provisioning) -> Profile:
+    if record.findings.profile is None:
+        msg = f"{record.step} needs the profile that fetch_profile finds"
+        raise RuntimeError(msg)
+    return record.findings.profile
+
+
+def _wanted(record: Provisioning) -> WantedState:
+    if record.findings.wanted is None:
+        msg = f"{record.step} needs the wanted state that resolve_skills finds"
+        raise RuntimeError(msg)
+    return record.findings.wanted
+
+
+STEPS: Mapping[Step, Callable[[Provisioning, Kit], Findings]] = {
+    Step.FETCH_PROFILE: fetch_profile,
+    Step.RESOLVE_SKILLS: resolve_skills,
+    Step.PATCH_SKILLS: patch_skills,
+    Step.CREATE_PHONE: create_phone,
+    Step.ASSIGN_STATION: assign_station,
+}

@@ -1,0 +1,103 @@
+"""The Celery tasks, one per step: each turns the runner's outcome into Celery's verb, and nothing else.
+
+Celery's retry counter is not consulted (`max_retries=None`): attempts are counted by the ledger.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NoReturn
+from uuid import uuid4
+
+from celery import Task
+from celery.exceptions import Ignore
+
+from jitprov.celery import app
+from jitprov.domain.ids import parse_task_id
+from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
+from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.errors import DependencyDown
+from jitprov.pipeline.names import task_name
+from jitprov.pipeline.profiles import ProfileReader
+from jitprov.pipeline.runner import Runner
+from jitprov.pipeline.steps import Kit
+from jitprov.wiring import Services, services
+
+# Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
+COUNTDOWN_MAX_S = 120.0
+_LEDGER_AWAY_S = 5.0
+
+
+class ProvisioningFailed(Exception):  # noqa: N818  the name is what Flower shows
+    """A step failed for good; the text is what the operator reads in Flower."""
+
+
+class StepWaits(Exception):  # noqa: N818  the name is what Flower shows
+    """A step waits; the text says for what."""
+
+
+def make_runner(kept: Services) -> Runner:
+    """Return the runner over a process' services."""
+    chosen = kept.settings
+    profiles = ProfileReader(kept.genesys, kept.cache, kept.ledger, kept.clock, time_scale=chosen.time_scale)
+    kit = Kit(
+        genesys=kept.genesys,
+        catalogue=kept.catalogue,
+        rules=kept.rules,
+        profiles=profiles,
+        hold=lambda: None,
+        station_source=chosen.station_source,
+        station_look_s=chosen.station_first_look_s,
+    )
+    return Runner(
+        ledger=kept.ledger,
+        clock=kept.clock,
+        kit=kit,
+        policy=kept.policy,
+        station_wait_max_s=chosen.station_wait_max_s,
+        chance=kept.chance,
+        lease_s=chosen.lease_s,
+        grace_s=chosen.message_grace_s,
+        time_scale=chosen.time_scale,
+    )
+
+
+@cache
+def _runner() -> Runner:
+    return make_runner(services())
+
+
+def _wait(task: Task, wait_s: float, why: str) -> NoReturn:
+    if wait_s > COUNTDOWN_MAX_S:
+        raise Ignore(why)  # the reconciler sends it again when the ledger says it is due
+    raise task.retry(countdown=wait_s, exc=StepWaits(why))
+
+
+def act(task: Task, outcome: Outcome) -> None:
+    """Turn an outcome into Celery's verb: return, retry, ignore or fail."""
+    match outcome:
+        case Done() | Skip(chain_goes_on=True):
+            return
+        case Skip(reason):
+            raise Ignore(reason)  # the rest of this chain has no business either
+        case Snooze(wait_s, failure) | Retry(wait_s, failure):
+            _wait(task, wait_s, str(failure))
+        case Fail(failure):
+            raise ProvisioningFailed(str(failure))
+
+
+def _register(step: Step) -> None:
+    @app.task(name=task_name(step), bind=True, max_retries=None, default_retry_delay=_LEDGER_AWAY_S)
+    def run(self: Task, provisioning_id: str) -> None:
+        task_id = parse_task_id(self.request.id)
+        if task_id is None or task_id.provisioning_id != provisioning_id:
+            raise Ignore("not one of jitprov's messages")
+        try:
+            outcome = _runner().run(provisioning_id, step, task_id.generation, token=uuid4().hex)
+        except DependencyDown as error:
+            raise self.retry(countdown=_LEDGER_AWAY_S, exc=StepWaits(str(error))) from None
+        act(self, outcome)
+
+
+for _step in CORRIDOR:
+    _register(_step)

@@ -1,0 +1,230 @@
+"""The only reader of the environment: every setting, with its unit, bound and reason.
+
+Sources, the first that speaks wins: environment `JITPROV_*`, a `.env` file, one file per secret in the secrets
+folder (`/run/secrets` or `JITPROV_SECRETS_DIR`; file name = setting's variable in lower case), the default here.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from jitprov.errors import ConfigurationError
+
+PREFIX = "JITPROV_"
+
+# Region domain → AWS region, from Genesys' platform API page; the API lives at api.<domain>, logins at login.<domain>.
+REGIONS: dict[str, str] = {
+    "mypurecloud.com": "us-east-1",
+    "use2.us-gov-pure.cloud": "us-east-2 (FedRAMP)",
+    "usw2.pure.cloud": "us-west-2",
+    "cac1.pure.cloud": "ca-central-1",
+    "sae1.pure.cloud": "sa-east-1",
+    "mypurecloud.ie": "eu-west-1",
+    "euw2.pure.cloud": "eu-west-2",
+    "mypurecloud.de": "eu-central-1",
+    "euc2.pure.cloud": "eu-central-2",
+    "aps1.pure.cloud": "ap-south-1",
+    "mypurecloud.jp": "ap-northeast-1",
+    "apne2.pure.cloud": "ap-northeast-2",
+    "apne3.pure.cloud": "ap-northeast-3",
+    "mypurecloud.com.au": "ap-southeast-2",
+    "apse1.pure.cloud": "ap-southeast-1",
+    "mec1.pure.cloud": "me-central-1",
+    "mxc1.pure.cloud": "mx-central-1",
+}
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+KEY_CHARS_MIN = 32
+
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """All settings of all parts; frozen. `jitprov doctor` prints each with its origin, secrets masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # --- where things are -----------------------------------------------------------------------------------
+    data_dir: Path = Field(
+        default=Path(".jitprov"),
+        description="Folder of the embedded stack: Redis' data, Flower's history, generated keys.",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Broker, ledger and budget; rediss:// for TLS. One instance, one failure domain.",
+    )
+    key_prefix: str = Field(
+        default="jitprov:", pattern=r"^[a-z0-9:_-]{1,40}$", description="Prefix of every Redis key of jitprov's own."
+    )
+
+    # --- Genesys Cloud --------------------------------------------------------------------------------------
+    region: str = Field(default="mypurecloud.com", description="Domain of the organization's region.")
+    client_id: str = Field(default="", description="OAuth client (client credentials) of this integration.")
+    client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
+    api_url: str = Field(default="", description="Only for a sandbox: replaces https://api.<region> and login.")
+    time_scale: float = Field(
+        default=1.0, ge=1.0, le=600.0, description="Only for a sandbox: API seconds per real second."
+    )
+    connect_timeout_s: float = Field(default=3.0, gt=0, le=30, description="Connecting to the API.")
+    read_timeout_s: float = Field(default=10.0, gt=0, le=60, description="Between two bytes of an answer.")
+    station_source: Literal["auto", "line_id", "lookup"] = Field(
+        default="auto", description="Where a station id comes from; auto finds out whether the line id is one."
+    )
+    station_first_look_s: float = Field(
+        default=3.0, ge=0, le=60, description="Wait before looking again for a station that is not visible yet."
+    )
+
+    # --- budget ---------------------------------------------------------------------------------------------
+    api_limit_per_min: int = Field(
+        default=300, ge=6, le=100_000, description="Requests per minute that Genesys allows this token."
+    )
+    api_headroom: float = Field(
+        default=0.02, ge=0.0034, le=0.9, description="Share of the limit left unused, so that jitter never breaks it."
+    )
+    api_burst: int = Field(
+        default=0, ge=0, description="Calls that may leave at once after idling; lowers the even rate (rate x 60 + burst <= limit)."
+    )
+    budget_wait_max_s: float = Field(
+        default=20.0, gt=0, le=40, description="Longest wait for a slot inside a worker; longer waits go back to the queue."
+    )
+
+    # --- rules ----------------------------------------------------------------------------------------------
+    rules_file: Path | None = Field(default=None, description="rules.yaml; the shipped seasonal rules when unset.")
+
+    # --- receiver -------------------------------------------------------------------------------------------
+    receiver_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    receiver_port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on.")
+    webhook_key: SecretStr = Field(default=SecretStr(""), description="Key that EventBridge sends; at least 32 characters.")
+    webhook_key_next: SecretStr = Field(default=SecretStr(""), description="Second active key, for rotation.")
+    webhook_header: str = Field(
+        default="X-API-Key", pattern=r"^[A-Za-z0-9-]{1,64}$", description="Header that carries the key."
+    )
+    operator_key: SecretStr = Field(default=SecretStr(""), description="Key of the operator API.")
+    body_max_bytes: int = Field(default=1_048_576, ge=1024, le=8_388_608, description="Larger bodies get 413.")
+    start_entity_types: Words = Field(default=("User",), description="Entity types whose events start a provisioning.")
+    start_actions: Words = Field(default=("Create",), description="Actions that start a provisioning.")
+
+    # --- pipeline -------------------------------------------------------------------------------------------
+    worker_concurrency: int = Field(default=8, ge=1, le=256, description="Slots per worker; latency x rate + 2 is enough.")
+    attempts_max: int = Field(default=6, ge=1, le=50, description="Attempts of one step before it fails.")
+    backoff_base_s: float = Field(default=2.0, gt=0, le=60, description="Ceiling of the first backoff.")
+    backoff_cap_s: float = Field(default=60.0, gt=0, le=600, description="Ceiling of any backoff.")
+    settle_s: float = Field(default=15.0, ge=0, le=120, description="Wait after an uncertain create before looking.")
+    waited_max_s: float = Field(default=3600.0, gt=0, description="Longest total wait of one step, pauses included.")
+    station_wait_max_s: float = Field(default=300.0, gt=0, description="Longest total wait for a station to appear.")
+    lease_s: float = Field(
+        default=60.0, ge=5, le=280, description="A step's lease; renewed while the step works, so it may be short."
+    )
+    reconcile_every_s: float = Field(default=5.0, gt=0, le=60, description="Pause between two looks of the reconciler.")
+    message_grace_s: float = Field(
+        default=20.0, ge=1, le=600, description="How long a message may be on its way before the reconciler looks for it."
+    )
+    keep_ended_days: float = Field(
+        default=30.0, ge=15, description="How long ended provisionings and event ids are kept (SQS keeps dead letters 14 days)."
+    )
+
+    # --- Flower ---------------------------------------------------------------------------------------------
+    flower_host: str = Field(default="127.0.0.1", description="Address of Flower; keep it behind a proxy.")
+    flower_port: int = Field(default=5555, ge=0, le=65535, description="Port of Flower.")
+    flower_user: str = Field(default="operator", pattern=r"^[^:\s]{1,64}$", description="User of Flower's basic auth.")
+    flower_password: SecretStr = Field(default=SecretStr(""), description="Its password; Flower refuses to start without.")
+
+    # --- embedded stack -------------------------------------------------------------------------------------
+    redis_server: str = Field(default="", description="Path of redis-server for the embedded stack; found when unset.")
+    redis_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded Redis; 0 takes a free one.")
+    sandbox_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded sandbox; 0 takes a free one.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_words(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("start_entity_types", "start_actions"):
+            given = values.get(name)
+            if isinstance(given, str):
+                values[name] = tuple(word.strip() for word in given.split(",") if word.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.api_url:
+            parts = urlsplit(self.api_url)
+            if parts.scheme not in {"http", "https"} or parts.hostname not in _LOOPBACK:
+                msg = "api_url: only a sandbox on this machine (http://127.0.0.1:PORT). For Genesys Cloud set region"
+                raise ValueError(msg)
+        elif self.time_scale != 1.0:
+            msg = "time_scale: only with a sandbox (api_url). Unset it"
+            raise ValueError(msg)
+        if self.region not in REGIONS:
+            msg = f"region: unknown domain. Known: {', '.join(sorted(REGIONS))}"
+            raise ValueError(msg)
+        if self.api_burst >= self.api_limit_per_min * (1 - self.api_headroom):
+            msg = "api_burst: leaves no even rate; make it smaller than api_limit_per_min less the headroom"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def api_base_url(self) -> str:
+        """Base of the platform API, without a trailing slash."""
+        return self.api_url.rstrip("/") or f"https://api.{self.region}"
+
+    @property
+    def login_base_url(self) -> str:
+        """Base of the login host, without a trailing slash."""
+        return self.api_url.rstrip("/") or f"https://login.{self.region}"
+
+    @property
+    def webhook_keys(self) -> tuple[str, ...]:
+        """The active webhook keys, one or two."""
+        keys = (self.webhook_key.get_secret_value(), self.webhook_key_next.get_secret_value())
+        return tuple(key for key in keys if key)
+
+
+def _secrets_dir() -> Path | None:
+    named = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    folder = Path(named or "/run/secrets")
+    return folder if folder.is_dir() else None
+
+
+def read_settings(**given: object) -> Settings:
+    """Read the settings from the environment and files.
+
+    Args:
+        **given: Values that win over every source.
+
+    Raises:
+        ConfigurationError: Names each wrong setting and its variable; never shows a value.
+    """
+    try:
+        return Settings(_secrets_dir=_secrets_dir(), **given)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own keywords
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in item["loc"])
+            where = f"{PREFIX}{name.upper()}: " if name else ""
+            lines.append(f"{where}{item['msg'].removeprefix('Value error, ')}")
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+@cache
+def settings() -> Settings:
+    """Return this process' settings, read once."""
+    return read_settings()
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process' environment, to hand to child processes."""
+    return dict(os.environ)

@@ -1,0 +1,122 @@
+"""Settings → services, once per process and after the fork; the only place that makes clocks and connections."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from jitprov.budget import Budget
+from jitprov.budget.redis import RedisBudget
+from jitprov.cache import Cache
+from jitprov.cache.redis import RedisCache
+from jitprov.domain.outcomes import RetryPolicy
+from jitprov.errors import ConfigurationError
+from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.catalogue import Catalogue
+from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.transport import Transport
+from jitprov.ledger import Ledger
+from jitprov.ledger.redis import RedisLedger
+from jitprov.rules.engine import RuleBook
+from jitprov.rules.loader import load_rules
+from jitprov.settings import Settings, settings
+
+
+class RealClock:
+    """This machine's clock; waits end early by the sandbox's time scale.
+
+    Args:
+        time_scale: API seconds per real second; 1.0 against Genesys Cloud.
+    """
+
+    def __init__(self, time_scale: float = 1.0) -> None:
+        self._time_scale = time_scale
+        self._never = threading.Event()
+
+    def monotonic_s(self) -> float:
+        """See `Clock.monotonic_s`."""
+        return time.monotonic()
+
+    def wall_s(self) -> float:
+        """See `Clock.wall_s`."""
+        return time.time()
+
+    def wait(self, api_s: float) -> None:
+        """See `Clock.wait`."""
+        if api_s > 0:
+            self._never.wait(api_s / self._time_scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a process of jitprov works with."""
+
+    settings: Settings
+    clock: RealClock
+    ledger: Ledger
+    budget: Budget
+    cache: Cache
+    genesys: GenesysClient
+    catalogue: Catalogue
+    rules: RuleBook
+    policy: RetryPolicy
+    chance: Callable[[], float]
+
+
+def make_ledger(settings: Settings, *, timeout_s: float = 5.0) -> RedisLedger:
+    """Return the ledger alone: all that receiver, reconciler and operator's commands need."""
+    return RedisLedger.connect(settings.redis_url.get_secret_value(), settings.key_prefix, timeout_s=timeout_s)
+
+
+def make_cache(settings: Settings) -> RedisCache:
+    """Return the shared cache alone."""
+    return RedisCache.connect(settings.redis_url.get_secret_value(), settings.key_prefix)
+
+
+def make_budget(settings: Settings) -> RedisBudget:
+    """Return the shared meter alone."""
+    return RedisBudget.from_settings(settings)
+
+
+def make_services(settings: Settings) -> Services:
+    """Return all services of a worker.
+
+    Raises:
+        ConfigurationError: The Genesys client is not set, or the rules file is wrong.
+    """
+    if not settings.client_id or not settings.client_secret.get_secret_value():
+        msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
+        raise ConfigurationError(msg)
+    clock = RealClock(settings.time_scale)
+    cache_ = make_cache(settings)
+    budget = make_budget(settings)
+    tokens = TokenSource(settings, cache_, clock, budget)
+    genesys = GenesysClient(Transport(settings, budget, clock, tokens))
+    return Services(
+        settings=settings,
+        clock=clock,
+        ledger=make_ledger(settings),
+        budget=budget,
+        cache=cache_,
+        genesys=genesys,
+        catalogue=Catalogue(genesys, cache_, clock, settings),
+        rules=load_rules(settings.rules_file),
+        policy=RetryPolicy(
+            attempts_max=settings.attempts_max,
+            backoff_base_s=settings.backoff_base_s,
+            backoff_cap_s=settings.backoff_cap_s,
+            settle_s=settings.settle_s,
+            waited_max_s=settings.waited_max_s,
+        ),
+        chance=random.SystemRandom().random,
+    )
+
+
+@cache
+def services() -> Services:
+    """Return this process' services, made at the first call."""
+    return make_services(settings())

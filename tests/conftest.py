@@ -1,0 +1,46 @@
+"""Fixtures that every suite shares: a scrubbed environment, a real Redis, a clock that only tests move."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from fixed_clock import FixedClock
+from own_redis import OwnRedis
+
+for _name in [name for name in os.environ if name.startswith("JITPROV_")]:
+    del os.environ[_name]
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis for the whole run; each test keeps to its own key prefix."""
+    server = OwnRedis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A real Redis that a test may kill."""
+    server = OwnRedis(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def key_prefix() -> str:
+    return f"test:{uuid4().hex[:12]}:"
