@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -19,7 +20,8 @@ from jitprov.errors import ConfigurationError
 
 PREFIX = "JITPROV_"
 
-# Region domain → AWS region, from Genesys' platform API page; the API lives at api.<domain>, logins at login.<domain>.
+# Region domain → AWS region, as in the official SDKs' PureCloudRegionHosts and the official Terraform provider; the API
+# lives at api.<domain>, logins at login.<domain>.
 REGIONS: dict[str, str] = {
     "mypurecloud.com": "us-east-1",
     "use2.us-gov-pure.cloud": "us-east-2 (FedRAMP)",
@@ -38,6 +40,7 @@ REGIONS: dict[str, str] = {
     "apse1.pure.cloud": "ap-southeast-1",
     "mec1.pure.cloud": "me-central-1",
     "mxc1.pure.cloud": "mx-central-1",
+    "edee1.eusc-pure.cloud": "eusc-de-east-1 (European sovereign cloud)",
 }
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -228,3 +231,26 @@ def settings() -> Settings:
 def process_environment() -> dict[str, str]:
     """Return a copy of this process' environment, to hand to child processes."""
     return dict(os.environ)
+
+
+def describe_settings(chosen: Settings) -> list[dict[str, str]]:
+    """Return every setting with its variable, value (secrets masked), origin and description, in the order above."""
+    dotenv = dotenv_values(".env") if Path(".env").is_file() else {}
+    folder = _secrets_dir()
+    described = []
+    for name, info in Settings.model_fields.items():
+        variable = f"{PREFIX}{name}".upper()
+        value = getattr(chosen, name)
+        if variable in {key.upper() for key in os.environ}:
+            origin = "environment"
+        elif variable in {key.upper() for key in dotenv}:
+            origin = ".env"
+        elif folder and (folder / variable.lower()).is_file():
+            origin = "secret file"
+        else:
+            origin = "default"
+        shown = ("(set)" if value.get_secret_value() else "(not set)") if isinstance(value, SecretStr) else str(value)
+        described.append(
+            {"variable": variable, "value": shown, "origin": origin, "description": info.description or ""}
+        )
+    return described

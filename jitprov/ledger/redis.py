@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from jitprov.domain.events import Acceptance, Opening
@@ -290,3 +290,17 @@ class RedisLedger:
         """See `Ledger.ping`."""
         seconds, microseconds = self._redis.time()
         return from_us(seconds * 1_000_000 + microseconds)
+
+    @_reached
+    def server_facts(self) -> dict[str, str]:
+        """Return what decides whether "accepted" means durable; `unknown` where the server does not tell.
+
+        Keys: `version`, `appendonly`, `appendfsync`, `maxmemory-policy`.
+        """
+        facts = {"version": str(self._redis.info("server").get("redis_version", "unknown"))}
+        for name in ("appendonly", "appendfsync", "maxmemory-policy"):
+            try:
+                facts[name] = str(self._redis.config_get(name).get(name, "unknown"))
+            except ResponseError:  # managed servers, and least privilege, forbid CONFIG
+                facts[name] = "unknown"
+        return facts

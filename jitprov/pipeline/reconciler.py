@@ -8,11 +8,13 @@ the fence turns away.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jitprov import logs
+from jitprov.cache import Cache
 from jitprov.domain.provisioning import Provisioning
 from jitprov.errors import DependencyDown
 from jitprov.ledger import Due, Ledger
@@ -20,6 +22,7 @@ from jitprov.ledger import Due, Ledger
 _log = logging.getLogger(__name__)
 
 LOOKS_UNTIL_LOST = 2
+_TURN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +104,28 @@ class Reconciler:
     def forget(self, keep: timedelta) -> int:
         """Drop what ended well longer ago than `keep`; return how many."""
         return self.ledger.forget(ended_before=self.ledger.ping() - keep)
+
+
+def run_forever(
+    reconciler: Reconciler, cache: Cache, stop: threading.Event, *, every_s: float, keep: timedelta
+) -> None:
+    """Look again and again until `stop` is set; of many reconcilers one looks at a time.
+
+    Args:
+        reconciler: What looks.
+        cache: Where reconcilers agree whose turn it is.
+        stop: Ends the loop, at once while it waits.
+        every_s: Pause between two looks, in real seconds.
+        keep: How long ended provisionings are kept.
+    """
+    logs.event(_log, "reconciler_started")
+    while not stop.is_set():
+        try:
+            with cache.single_flight("reconciler", hold_s=_TURN_S, wait=stop.wait, wait_max_s=_TURN_S):
+                look = reconciler.look()
+                forgotten = reconciler.forget(keep)
+            if look.republished or forgotten:
+                logs.event(_log, "reconciled", due=look.due, republished=look.republished, forgotten=forgotten)
+        except DependencyDown as error:
+            logs.event(_log, "reconciler_waits", level=logging.WARNING, error=str(error))
+        stop.wait(every_s)

@@ -7,8 +7,8 @@ attempt that is counted, and a second worker is turned away by the fence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jitprov import logs
@@ -40,6 +40,7 @@ class Runner:
         lease_s: Of a step, in real seconds.
         grace_s: How long the next message may be on its way, in real seconds.
         time_scale: API seconds per real second.
+        steps: What to run for each step.
     """
 
     ledger: Ledger
@@ -51,6 +52,7 @@ class Runner:
     lease_s: float
     grace_s: float
     time_scale: float = 1.0
+    steps: Mapping[Step, Callable[[Provisioning, Kit], Findings]] = field(default_factory=lambda: STEPS)
 
     def run(self, provisioning_id: str, step: Step, generation: int, *, token: str) -> Outcome:
         """Run one attempt of a step, if it is due and nobody else's.
@@ -108,7 +110,7 @@ class Runner:
         kit = replace(self.kit, hold=hold)
         try:
             with self.kit.genesys.acting_for(claim.record.provisioning_id):
-                return STEPS[step](claim.record, kit)
+                return self.steps[step](claim.record, kit)
         except (StepError, LeaseLost):
             raise
         except DependencyDown as error:

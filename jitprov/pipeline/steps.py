@@ -119,13 +119,14 @@ def _assign_by_lookup(record: Provisioning, kit: Kit) -> Findings:
 
 
 def _assign_and_learn(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
-    # Nobody has said whether a line's id is its station's id here: try it once for the whole organization, and
-    # believe it only when the agent's default station then says so, since the API answers 202 before it acts.
+    # Nobody has said whether a line's id is its station's id here: try it for the whole organization, and believe
+    # it only when the agent's default station then says so, since the API answers 202 before it acts.
     if kit.genesys.set_default_station(record.user_id, phone.line_id):
         if kit.genesys.get_default_station(record.user_id) == phone.line_id:
             kit.catalogue.learn_station_source("line_id")
             return replace(record.findings, station_id=phone.line_id)
-        return _assign_by_lookup(record, kit)
+        if record.steps[Step.ASSIGN_STATION].waited_s == 0:
+            raise StationLate("the default station is being set", wait_s=kit.station_look_s)
     found = kit.genesys.find_station(record.user_id)
     if found is None:
         raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)

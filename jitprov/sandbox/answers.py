@@ -97,7 +97,12 @@ def bad_field(field_name: str, why: str, code: str = "bad.request") -> ApiError:
 
 
 def page_of(
-    entities: Sequence[Entity], query: Mapping[str, Any], path: str, render: Callable[[Entity], Json], *, counted: bool = False
+    entities: Sequence[Entity],
+    query: Mapping[str, Any],
+    path: str,
+    render: Callable[[Entity], Json],
+    *,
+    counted: bool = False,
 ) -> Reply:
     """Return one page of a listing.
 

@@ -179,7 +179,9 @@ def _check_media(name: str, settings: Json) -> None:
 def _held(call: Call, kind: Kind, user: User) -> Reply:
     by_id = _catalogue(call, kind).by_id
     path = f"/api/v2/users/{user.id}/routing{kind}"
-    return page_of(list(_of(user, kind).items()), call.query, path, lambda held: by_id[held[0]].held_by(user.id, held[1]))
+    return page_of(
+        list(_of(user, kind).items()), call.query, path, lambda held: by_id[held[0]].held_by(user.id, held[1])
+    )
 
 
 def _catalogue(call: Call, kind: Kind) -> Catalogue:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from jitprov.sandbox.answers import Json
 
@@ -204,5 +204,5 @@ def _refuse_unknown(what: str, given: Mapping[str, Any], known: frozenset[str]) 
         _fail(f"{what}: unknown {', '.join(unknown)}")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     raise RuleError(message)

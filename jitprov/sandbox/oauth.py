@@ -83,8 +83,8 @@ class LoginDesk:
 def unauthenticated(authorization: str | None) -> ApiError:
     """Return the 401 for a missing, unknown or expired token."""
     if not authorization:
-        return ApiError(401, "authentication.required", "No authentication bearer token specified in authorization header.")
-    return ApiError(401, "bad.credentials", "Invalid login credentials.")
+        return ApiError(401, "authentication.required", "No bearer token was given")
+    return ApiError(401, "bad.credentials", "The bearer token is not valid")
 
 
 def _is_client(authorization: str, options: SandboxOptions) -> bool:

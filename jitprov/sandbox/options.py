@@ -187,4 +187,7 @@ def _is_number(name: str, value: object, *, whole: bool) -> bool:
 def _is_lag(value: object) -> bool:
     if not isinstance(value, tuple) or len(value) != 2:  # noqa: PLR2004  shortest and longest
         return False
-    return all(isinstance(part, int | float) and not isinstance(part, bool) for part in value) and 0 <= value[0] <= value[1]
+    return (
+        all(isinstance(part, int | float) and not isinstance(part, bool) for part in value)
+        and 0 <= value[0] <= value[1]
+    )

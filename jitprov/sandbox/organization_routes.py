@@ -109,7 +109,8 @@ def _line_bases(call: Call) -> Mapping[str, Json]:
 def _phone_bases(call: Call) -> Mapping[str, Json]:
     with_lines: Any = "lines" in (call.query.get("expand") or ()) or "phoneBaseId" in call.ids
     return {
-        base.id: base.body | {"lines": base.line_bases if with_lines else [_line_reference(each) for each in base.line_bases]}
+        base.id: base.body
+        | {"lines": base.line_bases if with_lines else [_line_reference(each) for each in base.line_bases]}
         for base in call.world.telephony.bases.values()
     }
 

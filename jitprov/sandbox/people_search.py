@@ -85,8 +85,8 @@ def _meets(user: User, criteria: Sequence[Json]) -> bool:
             met = not met
         if verdict is None:
             verdict = met
-        else:
-            verdict = (verdict or met) if operator == "OR" else (verdict and met)
+            continue
+        verdict = (verdict or met) if operator == "OR" else (verdict and met)
     return verdict is None or verdict
 
 

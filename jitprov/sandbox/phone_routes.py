@@ -24,13 +24,18 @@ _FILTERS: dict[str, Callable[[Phone], str | None]] = {
     "lines.id": lambda phone: phone.lines[0]["id"],
     "lines.name": lambda phone: phone.lines[0]["name"],
 }
-_LATER_KNOWN = ("lines.loggedInUser.id", "phone_hardwareId", "status.operationalStatus", "secondaryStatus.operationalStatus")
+_LATER_KNOWN = (
+    "lines.loggedInUser.id",
+    "phone_hardwareId",
+    "status.operationalStatus",
+    "secondaryStatus.operationalStatus",
+)
 _KEPT = ("description", "lineBaseSettings", "phoneMetaBase", "capabilities", "properties")
 
 
 def list_phones(call: Call) -> Reply:
     """Return a page of the phones that pass every filter; `*` in a filter stands for anything."""
-    query, telephony, now_s = call.query, call.world.telephony, call.now_s
+    query, now_s = call.query, call.now_s
     found = _narrowed(call)
     for name, value_of in _FILTERS.items():
         if query[name] is not None:
@@ -251,7 +256,8 @@ def _refuse_taken_name(world: World, name: str, own: Phone | None) -> None:
     holders = (phone for phone in world.telephony.phones_named(name) if phone.state != "deleted" and phone is not own)
     holder = next(holders, None)
     if holder is not None:
-        raise ApiError(400, "duplicate.value", f"name: a phone named {name} exists", field_name="name", entity_id=holder.id)
+        message = f"name: a phone named {name} exists"
+        raise ApiError(400, "duplicate.value", message, field_name="name", entity_id=holder.id)
 
 
 def _with_default_user(world: World, phone: Phone, line: Json) -> Json:

@@ -62,9 +62,11 @@ class Meter:
         reset_s = max(1, math.ceil(WINDOW_S - elapsed_s))
         allowed = options.limit_per_min
         if self.count + by_others >= allowed:
-            return Verdict(False, self.count + by_others, allowed, reset_s, reset_s)
+            return Verdict(
+                admitted=False, count=self.count + by_others, allowed=allowed, reset_s=reset_s, retry_after_s=reset_s
+            )
         self.count += 1
-        return Verdict(True, self.count + by_others, allowed, reset_s)
+        return Verdict(admitted=True, count=self.count + by_others, allowed=allowed, reset_s=reset_s)
 
     def _sliding(self, now_s: float, options: SandboxOptions) -> Verdict:
         times, allowed, by_others = self.admitted_at_s, options.limit_per_min, options.background_per_min
@@ -77,10 +79,11 @@ class Meter:
             used += 1
         reset_s = max(1, math.ceil(times[0] + WINDOW_S - now_s)) if times else math.ceil(WINDOW_S)
         if admitted:
-            return Verdict(True, used, allowed, reset_s)
+            return Verdict(admitted=True, count=used, allowed=allowed, reset_s=reset_s)
         over = used - allowed
         free_at_s = times[over] + WINDOW_S if over < len(times) else now_s + WINDOW_S
-        return Verdict(False, used, allowed, reset_s, max(1, math.ceil(free_at_s - now_s)))
+        wait_s = max(1, math.ceil(free_at_s - now_s))
+        return Verdict(admitted=False, count=used, allowed=allowed, reset_s=reset_s, retry_after_s=wait_s)
 
 
 @dataclass(slots=True)

@@ -163,8 +163,8 @@ def _tie(node: Any, schemas: Mapping[str, Any]) -> None:
 def _field_at_fault(error: ValidationError) -> str:
     path = [str(part) for part in error.absolute_path]
     if error.validator == "required" and isinstance(error.instance, dict):
-        missing = [name for name in error.validator_value if name not in error.instance]
-        path += missing[:1]
+        needed: Any = error.validator_value
+        path += [name for name in needed if name not in error.instance][:1]
     return ".".join(path) or "body"
 
 
@@ -181,4 +181,3 @@ def _whole_number(parameter: Parameter, value: str) -> int:
 def _check_choice(parameter: Parameter, value: str) -> None:
     if parameter.choices and value not in parameter.choices:
         raise bad_field(parameter.name, f"{value[:60]!r} is not one of the values allowed", "invalid.value")
-

@@ -107,7 +107,9 @@ def _add_phone_base(
     line_base |= {"lineMetaBase": {"id": line_meta_base, "name": line_meta_base.removesuffix(".json")}}
     body = _entity(ids.new("phone base"), name, made_at, division, f"{EDGES}/phonebasesettings")
     body |= {"phoneMetaBase": {"id": meta_base, "name": meta_base.removesuffix(".json")}}
-    body |= {"capabilities": _WEBRTC_CAPABILITIES if meta_base == WEBRTC_META_BASE else {"provisions": True, "cdm": True}}
+    body |= {
+        "capabilities": _WEBRTC_CAPABILITIES if meta_base == WEBRTC_META_BASE else {"provisions": True, "cdm": True}
+    }
     telephony.line_bases[line_base["id"]] = line_base
     telephony.bases[body["id"]] = PhoneBase(body["id"], name, meta_base, [line_base], body)
 

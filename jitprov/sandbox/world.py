@@ -38,6 +38,7 @@ class World:
         self.utilization = organization_utilization()
         self.telephony = seed_telephony(self.ids, made_at, self.home_division)
         self.directory = Directory()
+        self.invented_people = 0
         self._lags = self.ids.drawn("lags")
         self._conflicts = self.ids.drawn("conflicts")
 

@@ -1,0 +1,215 @@
+"""Agents and what an operator does for them: `list`, `show`, `retry`, `cancel`, `send`."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
+from jitprov.domain.ids import is_uuid
+from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.domain.view import describe
+from jitprov.errors import ConfigurationError
+from jitprov.pipeline.operations import Answer, Verdict
+from jitprov.settings import settings
+from jitprov.wiring import make_ledger
+
+AnyId = Annotated[
+    str, typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False)
+]
+
+_COLOURS = {State.READY: "green", State.FAILED: "bold red", State.WAITING: "yellow", State.RUNNING: "cyan"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    panel = "Agents"
+    app.command("list", rich_help_panel=panel)(list_agents)
+    app.command(rich_help_panel=panel)(show)
+    app.command(rich_help_panel=panel)(retry)
+    app.command(rich_help_panel=panel)(cancel)
+    app.command(rich_help_panel=panel)(send)
+
+
+def _coloured(state: State) -> str:
+    return f"[{_COLOURS.get(state, 'default')}]{state}[/]"
+
+
+def _why(record: Provisioning) -> str:
+    if record.failure:
+        return f"{record.failure.code}: {record.failure.message}"
+    if record.state is State.WAITING:
+        return f"waits: {record.waiting_for}"
+    return ""
+
+
+def list_agents(
+    state: Annotated[list[State] | None, typer.Option("--state", "-s", help="Only in this state; repeatable.")] = None,
+    step: Annotated[Step | None, typer.Option(help="Only at this step.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out the first.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Agents by state, first accepted first.
+
+    Example: jitprov list --state failed
+    """
+    ledger = make_ledger(settings())
+    counts = ledger.count()
+    records = ledger.page(tuple(state or ()), offset=offset, limit=limit)
+    if step:
+        records = [record for record in records if record.step is step]
+    if json_:
+        emit_json("list", counts=counts, provisionings=[describe(record) for record in records])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("state", "step", "agent", "user id", "task id", "accepted", "why"):
+        table.add_column(column, overflow="fold" if column == "why" else "ellipsis", no_wrap=column.endswith("id"))
+    for record in records:
+        profile = record.findings.profile
+        table.add_row(
+            _coloured(record.state),
+            record.step,
+            escape(profile.name) if profile else "",
+            record.user_id,
+            record.task_id(),
+            f"{record.accepted_at:%H:%M:%S}",
+            escape(_why(record)),
+        )
+    out.print(table)
+    err.print("  ".join(f"{_coloured(held)} {number}" for held, number in counts.items() if number) or "no agents yet")
+    if counts[State.FAILED]:
+        causes = Counter(record.failure.code for record in ledger.page((State.FAILED,), limit=10_000) if record.failure)
+        err.print("failed: " + ", ".join(f"{code} {number}" for code, number in causes.most_common()))
+        err.print("Next: jitprov show ID, then jitprov retry ID")
+
+
+def show(any_id: AnyId, json_: Json = False) -> None:
+    """One agent: its steps, also those to come, with attempts, times, errors and remedies."""
+    record = make_ledger(settings()).find(any_id)
+    if record is None:
+        end_with_error(f"nothing is known by {escape(any_id)}. Try: jitprov list", Exit.ERROR)
+    if json_:
+        emit_json("provisioning", provisioning=describe(record))
+        return
+    _print_record(record)
+
+
+def _print_record(record: Provisioning) -> None:
+    profile = record.findings.profile
+    who = f"{profile.name} <{profile.email}>, {profile.department or 'no department'}" if profile else "profile not read yet"
+    out.print(f"{_coloured(record.state)}  {escape(who)}")
+    out.print(f"user {record.user_id}  provisioning {record.provisioning_id}  event {record.event_id}", soft_wrap=True)
+    times = f"accepted {record.accepted_at:%Y-%m-%d %H:%M:%S} UTC"
+    if record.ended_at:
+        times += f", {record.state} {(record.ended_at - record.accepted_at).total_seconds():.1f} s later"
+    out.print(f"{times}, run {record.generation}, republished {record.republished} times")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("step", "state", "attempts", "took", "task id", "last error"):
+        table.add_column(column, no_wrap=column != "last error")
+    for step in CORRIDOR:
+        held = record.steps[step]
+        took = f"{(held.ended_at - held.began_at).total_seconds():.1f} s" if held.ended_at and held.began_at else ""
+        error = f"{held.failure.code} (HTTP {held.failure.http_status})" if held.failure else ""
+        table.add_row(step, held.state, str(held.attempts), took, record.task_id(step), error)
+    out.print(table)
+    wanted = record.findings.wanted
+    if wanted:
+        skills = ", ".join(f"{skill.name} {skill.proficiency:g}" for skill in wanted.skills) or "none"
+        out.print(f"rules {', '.join(map(escape, wanted.rules))}: skills {escape(skills)}")
+    if record.state is State.WAITING and record.not_before:
+        out.print(f"waits for {record.waiting_for} until {record.not_before:%H:%M:%S} UTC")
+    if record.failure:
+        out.print(f"[bold red]{escape(str(record.failure))}[/]", soft_wrap=True)
+        helps = "retrying may help" if record.failure.retry_helps else "retrying helps only after it is mended"
+        err.print(f"{helps}. Next: jitprov retry {record.task_id()}")
+
+
+def _answer(answer: Answer, *, json_: bool) -> None:
+    if json_:
+        record = describe(answer.record) if answer.record else None
+        emit_json("answer", verdict=answer.verdict, text=answer.text, provisioning=record)
+    elif answer.verdict is Verdict.UNKNOWN:
+        end_with_error(escape(answer.text), Exit.ERROR)
+    else:
+        out.print(escape(answer.text), soft_wrap=True)
+    if answer.verdict in {Verdict.UNKNOWN, Verdict.REFUSED}:
+        leave(Exit.ERROR)
+
+
+def retry(any_id: AnyId, json_: Json = False) -> None:
+    """Resume a failed agent at the failed step and finish the rest; harmless for any other.
+
+    The id may be that of the failed task, copied from Flower. Done steps are not run again, there is never a
+    second phone.
+    """
+    from jitprov.pipeline.chain import enqueue_again  # noqa: PLC0415  Celery only where it is used
+    from jitprov.pipeline.operations import retry as do_retry  # noqa: PLC0415
+
+    chosen = settings()
+    _answer(do_retry(make_ledger(chosen), enqueue_again, any_id, grace_s=chosen.message_grace_s), json_=json_)
+
+
+def cancel(any_id: AnyId, json_: Json = False) -> None:
+    """End an agent's provisioning on purpose; what was made stays made."""
+    from jitprov.pipeline.operations import cancel as do_cancel  # noqa: PLC0415
+
+    chosen = settings()
+    _answer(do_cancel(make_ledger(chosen), any_id, grace_s=chosen.message_grace_s), json_=json_)
+
+
+def send(
+    user_id: Annotated[str | None, typer.Argument(help="Genesys user id; sends the reduced event shape.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A JSON file with an event, or an array of them.")] = None,
+    url: Annotated[str, typer.Option(help="The receiver; this machine's when unset.")] = "",
+    json_: Json = False,
+) -> None:
+    """Post an event to the receiver, as EventBridge would, with the webhook key of the settings.
+
+    Example: jitprov send 92d2d43f-b8ba-4273-81a2-5f30ff1596b6
+    """
+    chosen = settings()
+    if file:
+        body = file.read_bytes()
+    elif user_id and is_uuid(user_id.lower()):
+        body = json.dumps({"detail": {"action": "Create", "entity": {"id": user_id.lower()}}}).encode()
+    else:
+        end_with_error("name a Genesys user id (a UUID), or --file with an event", Exit.USAGE)
+    if not chosen.webhook_keys:
+        msg = "no webhook key: set JITPROV_WEBHOOK_KEY as the receiver has it"
+        raise ConfigurationError(msg)
+    target = url or f"http://{chosen.receiver_host}:{chosen.receiver_port}/events"
+    status, answer = _post(target, body, {chosen.webhook_header: chosen.webhook_keys[0]})
+    if json_:
+        emit_json("sent", status=status, answer=answer)
+    else:
+        out.print(f"{status} {escape(json.dumps(answer))}", soft_wrap=True)
+    if status == 503:  # noqa: PLR2004  HTTP
+        leave(Exit.DEPENDENCY_DOWN)
+    if status >= 400:  # noqa: PLR2004  HTTP
+        leave(Exit.ERROR)
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+    if not url.startswith(("http://", "https://")):
+        end_with_error("--url: an http:// or https:// address", Exit.USAGE)
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})  # noqa: S310  checked above
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        text = error.read()
+        try:
+            return error.code, json.loads(text)
+        except ValueError:
+            return error.code, text.decode(errors="replace")
+    except OSError as error:
+        end_with_error(f"the receiver at {escape(url)} does not answer ({error})", Exit.DEPENDENCY_DOWN)

@@ -1,0 +1,164 @@
+"""`doctor`: the 08:30 checklist. Every check says what it found and, when it is not well, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from jitprov.cli.output import Exit, Json, emit_json, leave, out
+from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, SkillUnknown, StepError
+from jitprov.rules.loader import load_rules
+from jitprov.settings import KEY_CHARS_MIN, Settings, describe_settings, settings
+from jitprov.wiring import make_ledger, make_services
+
+Health = Literal["ok", "warning", "configuration", "down"]
+_MARKS: dict[Health, str] = {
+    "ok": "[green]ok[/]",
+    "warning": "[yellow]warning[/]",
+    "configuration": "[bold red]wrong[/]",
+    "down": "[bold red]down[/]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist."""
+
+    name: str
+    health: Health
+    found: str
+    remedy: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Operations")(doctor)
+
+
+def check_keys(chosen: Settings) -> Iterator[Check]:
+    """Are the keys set that receiver and Flower refuse to start without?"""
+    secrets = {
+        "webhook key": (chosen.webhook_key, "JITPROV_WEBHOOK_KEY"),
+        "Flower's password": (chosen.flower_password, "JITPROV_FLOWER_PASSWORD"),
+    }
+    for name, (secret, variable) in secrets.items():
+        long_enough = len(secret.get_secret_value()) >= (KEY_CHARS_MIN if name == "webhook key" else 1)
+        remedy = "" if long_enough else f"Set {variable}; at least {KEY_CHARS_MIN} random characters"
+        yield Check(name, "ok" if long_enough else "configuration", "set" if long_enough else "missing or too short", remedy)
+
+
+def check_redis(chosen: Settings) -> Iterator[Check]:
+    """Does Redis answer, and does it keep what it acknowledges?"""
+    facts = make_ledger(chosen, timeout_s=2.0).server_facts()
+    yield Check("Redis", "ok", f"answers, version {facts['version']}")
+    wanted = {"appendonly": ("yes",), "appendfsync": ("always",), "maxmemory-policy": ("noeviction",)}
+    for name, good in wanted.items():
+        well = facts[name] in good
+        remedy = "" if well else f"Set {name} {good[0]}: otherwise an accepted event can be lost with the machine"
+        yield Check(f"Redis {name}", "ok" if well else "warning", facts[name], remedy)
+
+
+def check_workers(_: Settings) -> Iterator[Check]:
+    """Is there a worker that would take the messages?"""
+    from jitprov.celery import app  # noqa: PLC0415  Celery only where it is used
+
+    try:
+        answers = app.control.ping(timeout=1.0)
+    except Exception as error:  # noqa: BLE001  kombu raises what its transport raises; all of it means the same here
+        yield Check("workers", "down", f"the broker does not answer ({type(error).__name__})", "Check JITPROV_REDIS_URL")
+        return
+    names = [name for answer in answers for name in answer]
+    if names:
+        yield Check("workers", "ok", f"{len(names)}: {', '.join(sorted(names))}")
+    else:
+        yield Check("workers", "down", "none answers", "Start one: jitprov worker")
+
+
+def check_genesys(chosen: Settings) -> Iterator[Check]:
+    """Do the credentials work, and does the organization have what rules and phones need?"""
+    if not chosen.client_id:
+        yield Check("Genesys credentials", "configuration", "not set", "Set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET")
+        return
+    kept = make_services(chosen)
+    rules = load_rules(chosen.rules_file)
+    site_id = kept.genesys.get_default_site_id()
+    yield Check("Genesys credentials", "ok", f"accepted by {chosen.api_base_url}")
+    if site_id:
+        yield Check("default site", "ok", site_id)
+    names = rules.skill_names()
+    try:
+        kept.catalogue.skill_ids(sorted(names))
+        yield Check("skills of the rules", "ok", f"all {len(names)} exist")
+    except SkillUnknown as error:
+        lines = ", ".join(f"{name} (line {line})" for name, line in sorted(names.items()))
+        yield Check("skills of the rules", "configuration", error.message, f"{error.remedy} The rules name: {lines}")
+    setup = kept.catalogue.phone_setup()
+    yield Check("site and phone base", "ok", f"site {setup.site_id}, WebRTC base {setup.phone_base_id}")
+
+
+_CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...] = (
+    ("keys", check_keys),
+    ("Redis", check_redis),
+    ("workers", check_workers),
+    ("Genesys Cloud", check_genesys),
+)
+
+
+def examine(chosen: Settings) -> list[Check]:
+    """Run every check; one that breaks off says why and the others go on."""
+    found: list[Check] = []
+    for name, check in _CHECKS:
+        try:
+            found.extend(check(chosen))
+        except DependencyDown as error:
+            found.append(Check(name, "down", str(error), "Start it, or mend its address"))
+        except ConfigurationError as error:
+            found.append(Check(name, "configuration", str(error), "Mend it and run `jitprov doctor` again"))
+        except StepError as error:
+            trace = f" [correlation id {error.correlation_id}]" if error.correlation_id else ""
+            health: Health = "down" if error.retry_helps else "configuration"
+            found.append(Check(name, health, f"{error.code}: {error.message}{trace}", error.remedy))
+        except JitprovError as error:
+            found.append(Check(name, "configuration", str(error)))
+    return found
+
+
+def doctor(
+    show_settings: Annotated[bool, typer.Option("--settings", help="Also print every setting with its origin.")] = False,
+    json_: Json = False,
+) -> None:
+    """The checklist before the day: Redis, persistence, workers, credentials, skills, site, phone base, keys.
+
+    Exit code 0 when all is well or only warned about, 5 when something is set wrong, 6 when something is down.
+    """
+    chosen = settings()
+    checks = examine(chosen)
+    if json_:
+        extra = {"settings": describe_settings(chosen)} if show_settings else {}
+        emit_json("doctor", checks=[asdict(check) for check in checks], **extra)
+    else:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for check in checks:
+            table.add_row(_MARKS[check.health], check.name, escape(check.found))
+            if check.remedy and check.health != "ok":
+                table.add_row("", "", f"[dim]→ {escape(check.remedy)}[/]")
+        out.print(table)
+        if show_settings:
+            out.print(_settings_table(chosen))
+    healths = {check.health for check in checks}
+    if "configuration" in healths:
+        leave(Exit.CONFIGURATION)
+    if "down" in healths:
+        leave(Exit.DEPENDENCY_DOWN)
+
+
+def _settings_table(chosen: Settings) -> Table:
+    table = Table("setting", "value", "from", "what", box=None, pad_edge=False, header_style="bold")
+    for row in describe_settings(chosen):
+        table.add_row(row["variable"], escape(row["value"]), row["origin"], row["description"])
+    return table

@@ -1,0 +1,104 @@
+"""One process each: `receiver`, `worker`, `reconciler`, `flower`, `sandbox`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jitprov import logs
+from jitprov.errors import ConfigurationError
+from jitprov.settings import settings
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(rich_help_panel="One process each")(receiver)
+    app.command(rich_help_panel="One process each", context_settings=_PASS_ON)(worker)
+    app.command(rich_help_panel="One process each")(reconciler)
+    app.command(rich_help_panel="One process each", context_settings=_PASS_ON)(flower)
+    app.command(rich_help_panel="One process each")(sandbox)
+
+
+def receiver() -> None:
+    """The webhook: takes events, writes them to the ledger, enqueues chains."""
+    from jitprov.pipeline.chain import enqueue, publish_impatiently  # noqa: PLC0415  Celery only where it is used
+    from jitprov.receiver.app import serve  # noqa: PLC0415
+    from jitprov.wiring import make_ledger  # noqa: PLC0415
+
+    chosen = settings()
+    logs.setup(chosen.log_level)
+    publish_impatiently()
+    # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
+    serve(chosen, make_ledger(chosen, timeout_s=1.0), enqueue)
+
+
+def worker(ctx: typer.Context) -> None:
+    """A Celery worker; further options go to `celery worker`.
+
+    Example: jitprov worker --concurrency 16 --hostname second@%h
+    """
+    chosen = settings()
+    if not chosen.client_id or not chosen.client_secret.get_secret_value():
+        msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET, or try `jitprov demo`"
+        raise ConfigurationError(msg)
+    # Gossip and mingle leave queues behind on Redis and serve nothing here. Events feed Flower.
+    _become_celery("worker", "--without-gossip", "--without-mingle", "-E", *ctx.args)
+
+
+def flower(ctx: typer.Context) -> None:
+    """Flower, with its password always on; further options go to `celery flower`."""
+    import flowerconfig  # noqa: PLC0415  refuses without a password, before Flower would start open
+
+    settings().data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _become_celery("flower", f"--conf={flowerconfig.__file__}", *ctx.args)
+
+
+def _become_celery(*args: str) -> None:
+    # The process becomes Celery, so that signals and exit codes are Celery's own.
+    os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "jitprov", *args])
+
+
+def reconciler() -> None:
+    """Republishes what the broker lost; any number may run, one looks at a time."""
+    from jitprov.pipeline.chain import enqueue_again, task_ids_in_broker  # noqa: PLC0415
+    from jitprov.pipeline.reconciler import Reconciler, run_forever  # noqa: PLC0415
+    from jitprov.wiring import make_cache, make_ledger  # noqa: PLC0415
+
+    chosen = settings()
+    logs.setup(chosen.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    looking = Reconciler(make_ledger(chosen), task_ids_in_broker, enqueue_again, grace_s=chosen.message_grace_s)
+    keep = timedelta(days=chosen.keep_ended_days)
+    run_forever(looking, make_cache(chosen), stop, every_s=chosen.reconcile_every_s, keep=keep)
+
+
+def sandbox(
+    options: Annotated[Path | None, typer.Option(help="JSON file with the sandbox' options.")] = None,
+    port: Annotated[int | None, typer.Option(help="Data port; 0 takes a free one.")] = None,
+    control_port: Annotated[int | None, typer.Option(help="Control port; 0 takes a free one.")] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Sandbox seconds per real second.")] = None,
+) -> None:
+    """A stand-in Genesys Cloud on this machine, with rate limit, late stations and faults on demand."""
+    from jitprov.sandbox.options import OptionError, SandboxOptions  # noqa: PLC0415
+    from jitprov.sandbox.server import serve  # noqa: PLC0415
+
+    given = {"port": port, "control_port": control_port, "time_scale": time_scale}
+    try:
+        values = json.loads(options.read_text()) if options else {}
+        chosen = SandboxOptions.from_json(values | {name: value for name, value in given.items() if value is not None})
+    except (OSError, ValueError, OptionError) as error:
+        msg = f"sandbox: {error}"
+        raise ConfigurationError(msg) from error
+    serve(chosen, lambda host, data, control: print(f"sandbox: API http://{host}:{data}  control http://{host}:{control}", flush=True))

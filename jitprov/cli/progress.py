@@ -1,0 +1,108 @@
+"""Where the agents stand at this moment, as numbers and as a picture for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from jitprov.budget import Budget, BudgetState
+from jitprov.domain.provisioning import CORRIDOR, State, Step
+from jitprov.ledger import Ledger
+
+# API calls from each step to the end, when the station must be looked up: the time left errs on the long side.
+_CALLS_OF: Mapping[Step, float] = {
+    Step.FETCH_PROFILE: 0.02,
+    Step.RESOLVE_SKILLS: 0.0,
+    Step.PATCH_SKILLS: 1.0,
+    Step.CREATE_PHONE: 1.0,
+    Step.ASSIGN_STATION: 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where the agents stand.
+
+    Attributes:
+        expected: Agents that are to come, ready ones included.
+        counts: Agents by state.
+        waiting_for: Agents that wait, by reason.
+        calls_left: API calls that the accepted ones still need, about.
+        budget: The meter.
+        time_left_s: Real seconds until the last accepted one is ready, about; None before anything is known.
+    """
+
+    expected: int
+    counts: Mapping[State, int]
+    waiting_for: Mapping[str, int]
+    calls_left: float
+    budget: BudgetState
+    time_left_s: float | None
+
+    @property
+    def ended(self) -> int:
+        """Agents that are ready, failed or cancelled."""
+        return sum(self.counts[state] for state in State if state.ended)
+
+
+def take_snapshot(ledger: Ledger, budget: Budget, *, expected: int, per_min: float, time_scale: float) -> Snapshot:
+    """Read ledger and meter once.
+
+    Args:
+        ledger: The truth.
+        budget: The meter.
+        expected: Agents that are to come.
+        per_min: Calls per API minute that the meter gives.
+        time_scale: API seconds per real second.
+    """
+    counts = ledger.count()
+    open_ones = ledger.page([state for state in State if not state.ended], limit=expected)
+    waiting = Counter(record.waiting_for or "" for record in open_ones if record.state is State.WAITING)
+    calls = sum(sum(_CALLS_OF[step] for step in record.steps_left()) for record in open_ones)
+    meter = budget.state()
+    left_s = calls / per_min * 60 / time_scale + meter.paused_s if counts else None
+    return Snapshot(expected, counts, waiting, calls, meter, left_s)
+
+
+def draw(now: Snapshot, *, elapsed_s: float) -> RenderableType:
+    """Return the picture: a bar of agents by state, the budget, and what waits for what."""
+    ready, failed = now.counts[State.READY], now.counts[State.FAILED]
+    arrived = sum(now.counts.values())
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", width=10)
+    table.add_column()
+    table.add_row("agents", ProgressBar(total=max(now.expected, 1), completed=ready, width=50))
+    table.add_row(
+        "",
+        Text.assemble(
+            f"arrived {arrived}/{now.expected}   ",
+            (f"running {now.counts[State.RUNNING]}", "cyan"),
+            f"   accepted {now.counts[State.ACCEPTED]}   ",
+            (f"waiting {now.counts[State.WAITING]}", "yellow"),
+            "   ",
+            (f"ready {ready}", "green"),
+            "   ",
+            (f"failed {failed}", "bold red" if failed else "dim"),
+        ),
+    )
+    meter = now.budget
+    table.add_row("budget", ProgressBar(total=meter.limit_per_min, completed=meter.spent_last_min, width=50))
+    paused = f"   paused {meter.paused_s:.0f} s: {meter.pause_reason}" if meter.paused_s else ""
+    table.add_row(
+        "", f"{meter.spent_last_min} of {meter.limit_per_min} calls in the last API minute, {meter.spent_total} in all{paused}"
+    )
+    why = ", ".join(f"{reason} {number}" for reason, number in now.waiting_for.items()) or "nobody waits for anything but the budget"
+    table.add_row("waits", why)
+    left = f"about {now.time_left_s:.0f} s left" if now.time_left_s is not None else ""
+    return Group(table, Text(f"{elapsed_s:.0f} s since the first sign-in   {left}", style="dim"))
+
+
+def steps_line() -> str:
+    """Return the corridor in one line."""
+    return " → ".join(CORRIDOR)

@@ -1,0 +1,25 @@
+"""The table of everything served on the data port below /api/v2."""
+
+from __future__ import annotations
+
+from jitprov.sandbox import competence_routes, organization_routes, people_routes, phone_routes, station_routes
+from jitprov.sandbox.calls import Route, RouteTable
+from jitprov.sandbox.schemas import operations
+
+HANDLERS = (
+    people_routes.ROUTES
+    | competence_routes.ROUTES
+    | phone_routes.ROUTES
+    | station_routes.ROUTES
+    | organization_routes.ROUTES
+)
+
+
+def _build() -> RouteTable:
+    table, described = RouteTable(), operations()
+    for key, handler in HANDLERS.items():
+        table.add(Route(described[key], handler))
+    return table
+
+
+ROUTES = _build()
