@@ -57,7 +57,9 @@ worker_concurrency = _settings.worker_concurrency
 worker_prefetch_multiplier = 1
 # A message is given back when its worker dies. Not enough on Redis: see the reconciler.
 task_acks_late = True
-task_acks_on_failure_or_timeout = True
+# A failure or a time limit is the ledger's to remember; the message has done its work.
+task_acks_on_failure = True
+task_acks_on_timeout = True
 # On Redis a rejected message comes back for ever; a retry is counted by the ledger.
 task_reject_on_worker_lost = False
 task_retry_on_worker_lost = True

@@ -166,16 +166,16 @@ class Settings(BaseSettings):
         if self.api_url:
             parts = urlsplit(self.api_url)
             if parts.scheme not in {"http", "https"} or parts.hostname not in _LOOPBACK:
-                msg = "api_url: only a sandbox on this machine (http://127.0.0.1:PORT). For Genesys Cloud set region"
+                msg = "JITPROV_API_URL: only a sandbox on this machine (http://127.0.0.1:PORT). For Genesys Cloud set JITPROV_REGION"
                 raise ValueError(msg)
         elif self.time_scale != 1.0:
-            msg = "time_scale: only with a sandbox (api_url). Unset it"
+            msg = "JITPROV_TIME_SCALE: only with a sandbox (JITPROV_API_URL). Unset it"
             raise ValueError(msg)
         if self.region not in REGIONS:
-            msg = f"region: unknown domain. Known: {', '.join(sorted(REGIONS))}"
+            msg = f"JITPROV_REGION: unknown domain. Known: {', '.join(sorted(REGIONS))}"
             raise ValueError(msg)
         if self.api_burst >= self.api_limit_per_min * (1 - self.api_headroom):
-            msg = "api_burst: leaves no even rate; make it smaller than api_limit_per_min less the headroom"
+            msg = "JITPROV_API_BURST: leaves no even rate; make it smaller than JITPROV_API_LIMIT_PER_MIN less the headroom"
             raise ValueError(msg)
         return self
 

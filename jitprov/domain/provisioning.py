@@ -221,9 +221,11 @@ def fail(record: Provisioning, now: datetime, failure: Failure) -> Provisioning:
 
 
 def cancel(record: Provisioning, now: datetime) -> Provisioning:
-    """End it on purpose."""
+    """End it on purpose; why it failed, if it had, stays visible in its step."""
     ended = {"state": StepState.CANCELLED, "ended_at": now}
-    return _with_step(record, now, ended, state=State.CANCELLED, ended_at=now, not_before=None, waiting_for=None)
+    return _with_step(
+        record, now, ended, state=State.CANCELLED, ended_at=now, not_before=None, waiting_for=None, failure=None
+    )
 
 
 def resume(record: Provisioning, now: datetime) -> Provisioning:

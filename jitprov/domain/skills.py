@@ -8,17 +8,17 @@ from difflib import get_close_matches
 from jitprov.domain.agent import RatedSkill, WantedState
 
 
-def diff_skills(wanted: WantedState, held: Iterable[RatedSkill]) -> tuple[RatedSkill, ...]:
-    """Return what must be sent so that the agent has the wanted skills; empty when nothing would change.
+def diff_skills(wanted: WantedState, held: Iterable[RatedSkill]) -> tuple[RatedSkill, ...] | None:
+    """Return what must be sent so that the agent has the wanted skills; None when nothing would change.
 
     In `merge` mode only what is missing or rated otherwise; in `replace` mode all wanted skills as soon as
-    anything differs, since the API's replace takes the whole list.
+    anything differs, since the API's replace takes the whole list: an empty list takes all skills away.
     """
     rated = {skill.skill_id: skill.proficiency for skill in held}
     if wanted.mode == "replace":
         target = {skill.skill_id: skill.proficiency for skill in wanted.skills}
-        return () if target == rated else wanted.skills
-    return tuple(skill for skill in wanted.skills if rated.get(skill.skill_id) != skill.proficiency)
+        return None if target == rated else wanted.skills
+    return tuple(skill for skill in wanted.skills if rated.get(skill.skill_id) != skill.proficiency) or None
 
 
 def nearest_names(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:

@@ -62,9 +62,11 @@ def patch_skills(record: Provisioning, kit: Kit) -> Findings:
     """Give the agent the wanted skills; no call when they are there. Safe to repeat."""
     wanted = _wanted(record)
     changes = diff_skills(wanted, _profile(record).skills)
-    if wanted.mode == "replace" and changes != ():
+    if changes is None:
+        return record.findings
+    if wanted.mode == "replace":
         kit.genesys.put_routing_skills(record.user_id, changes)
-    elif changes:
+    else:
         kit.genesys.patch_routing_skills(record.user_id, changes)
     return record.findings
 

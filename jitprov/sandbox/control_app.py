@@ -19,7 +19,7 @@ from jitprov.sandbox.gateway import Gateway
 from jitprov.sandbox.options import OptionError
 from jitprov.sandbox.people_routes import render_user
 from jitprov.sandbox.session import Session
-from jitprov.sandbox.signins import SignInError, sign_in
+from jitprov.sandbox.signins import sign_in
 from jitprov.sandbox.state_report import report_state
 from jitprov.sandbox.webhook import Webhook
 
@@ -166,7 +166,7 @@ async def _explained(request: web.Request, handler: Handler) -> web.StreamRespon
     """Turn a request that makes no sense into a 400 that says why."""
     try:
         return await handler(request)
-    except (OptionError, RuleError, SignInError, json.JSONDecodeError) as error:
+    except ValueError as error:  # options, rules, sign-ins, JSON and numbers alike
         return web.json_response({"error": str(error)}, status=400)
 
 

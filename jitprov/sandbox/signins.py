@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jitprov.sandbox.answers import ApiError, Json
+from jitprov.sandbox.answers import Json
 from jitprov.sandbox.directory import User
 from jitprov.sandbox.people_routes import add_user
 from jitprov.sandbox.world import World
@@ -42,11 +43,13 @@ def sign_in(world: World, asked: Mapping[str, Any]) -> list[User]:
     Raises:
         SignInError: Something in `asked` makes no sense, or an address is in use.
     """
-    agents = _asked_agents(world, asked)
-    try:
-        return [_make(world, agent, asked) for agent in agents]
-    except ApiError as error:
-        raise SignInError(error.message) from error
+    people = [_described(world, agent, asked) for agent in _asked_agents(world, asked)]
+    addresses = [str(profile["email"]).casefold() for profile, _ in people]
+    for address, times in Counter(addresses).items():
+        if times > 1 or world.directory.by_email(address) is not None:
+            message = f"the address {address} is in use"
+            raise SignInError(message)
+    return [add_user(world, profile, state=state) for profile, state in people]
 
 
 def _asked_agents(world: World, asked: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -82,17 +85,15 @@ def _invented(world: World, department: str) -> Json:
             return {"name": f"{first} {last}", "email": email, "department": department}
 
 
-def _make(world: World, agent: Mapping[str, Any], asked: Mapping[str, Any]) -> User:
+def _described(world: World, agent: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Json, str]:
+    """Return the profile and the state of one who signs in."""
     state = agent.get("state") or asked.get("state") or world.options.sign_in_state
     if state not in {"active", "inactive"}:
-        message = f"state {state!r}"
+        message = f"state {state!r} is neither active nor inactive"
         raise SignInError(message)
-    name = agent.get("name")
-    email = agent.get("email")
-    if not name or not email:
+    if not agent.get("name") or not agent.get("email"):
         message = "an agent needs name and email"
         raise SignInError(message)
-    profile = {"name": name, "email": email, "title": agent.get("title") or asked.get("title") or "Seasonal Agent"}
-    if agent.get("department"):
-        profile["department"] = agent["department"]
-    return add_user(world, profile, state=state)
+    title = agent.get("title") or asked.get("title") or "Seasonal Agent"
+    profile: Json = {"name": agent["name"], "email": agent["email"], "title": title}
+    return (profile | {"department": agent["department"]} if agent.get("department") else profile), state

@@ -56,7 +56,7 @@ class Judge:
 
     def template_of(self, path: str) -> str:
         """Return the description's template of a path, literal parts first."""
-        parts = path.split("?")[0].split("/")
+        parts = path.split("?", maxsplit=1)[0].split("/")
         fits = [
             template
             for shape, template in self.templates
@@ -111,7 +111,7 @@ def people(judge: Judge) -> None:
     """Walk the routes of users."""
     user = a_user(judge, "people@example.test")
     path = f"/api/v2/users/{user['id']}"
-    expand = ["skills", "languages", "station", "routingStatus", "groups", "locations", "profileSkills", "certifications"]
+    expand = ["skills", "languages", "station", "routingStatus", "groups", "locations", "profileSkills"]
     judge.call("GET", path, params={"expand": expand})
     judge.call("GET", "/api/v2/users", params={"id": [user["id"]], "state": "any", "expand": ["skills"]})
     judge.call("GET", "/api/v2/users", 400, params={"pageSize": "many"})

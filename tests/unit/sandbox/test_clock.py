@@ -16,7 +16,7 @@ def test_time_runs_as_fast_as_told() -> None:
 
     time.sleep(0.05)
 
-    assert 5.0 <= clock.now_s() < 100.0
+    assert 5.0 <= clock.now_s() < 500.0
     assert clock.real_s(60.0) == pytest.approx(0.6)
 
 

@@ -35,6 +35,8 @@ def test_the_catalogue_comes_in_pages(api: Any) -> None:
 
     assert whole["total"] > 50
     assert [len(page["entities"]) for page in pages] == [25, 25, whole["total"] - 50]
+    assert ["nextUri" in page for page in pages] == [True, True, False]
+    assert ["previousUri" in page for page in pages] == [False, True, True]
     assert [entry["id"] for page in pages for entry in page["entities"]] == [entry["id"] for entry in whole["entities"]]
 
 

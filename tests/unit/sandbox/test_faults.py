@@ -27,9 +27,7 @@ def phones_of(api: Any, user_id: str) -> int:
 
 @pytest.mark.parametrize(("phase", "phones"), [("before_apply", 0), ("after_apply", 1), ("mid_body", 1)])
 @pytest.mark.parametrize("action", ["reset", "close"])
-def test_a_cut_connection_has_or_has_not_applied(
-    api: Any, user_id: str, action: str, phase: str, phones: int
-) -> None:
+def test_a_cut_connection_has_or_has_not_applied(api: Any, user_id: str, action: str, phase: str, phones: int) -> None:
     """The client sees a broken connection; whether the phone exists depends on the phase alone."""
     body = api.phone_body(user_id)
     api.control.faults([rule(action, phase, route=PHONE_ROUTE, method="POST")])
@@ -140,7 +138,7 @@ def test_a_delay_is_real_time(api: Any) -> None:
     began = time.monotonic()
 
     assert api("GET", "/organizations/me").status_code == 200
-    assert 0.15 <= time.monotonic() - began < 1.0
+    assert 0.15 <= time.monotonic() - began < 5.0
 
 
 def struck(api: Any, count: int = 12) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,5 +89,3 @@ def test_the_watch_agrees_with_counting_by_hand(gaps_s: list[float]) -> None:
     assert watch.requests == len(instants_s)
     assert watch.worst_window == max(windows)
     assert watch.windows_over == sum(1 for held in windows if held > limit)
-
-

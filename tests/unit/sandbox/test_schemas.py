@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from multidict import MultiDict
 
-from jitprov.sandbox.answers import ApiError
+from jitprov.sandbox.answers import ApiError, Reply
 from jitprov.sandbox.calls import Call, Route, RouteTable
-from jitprov.sandbox.answers import Reply
 from jitprov.sandbox.routes import HANDLERS
 from jitprov.sandbox.schemas import operations
 

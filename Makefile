@@ -1,0 +1,140 @@
+# Everything a contributor and CI call. Needs python3 (3.11 or later) and make; all paths are relative to this file.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+FROM_LOCK := $(PIP_INSTALL) --require-hashes --only-binary :all: -r
+ITSELF := $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" -q
+
+# For example: make demo DEMO_ARGS="--agents 50"; make test PYTEST_ARGS="-x -k ledger"
+DEMO_ARGS ?=
+UP_ARGS ?=
+PYTEST_ARGS ?=
+WORKER_ARGS ?=
+SANDBOX_ARGS ?=
+USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: .venv/.dev-stamp ## Make .venv with everything needed to work on jitprov, from the locks
+
+.PHONY: demo
+demo: .venv/.run-stamp ## The main job on this machine: embedded Redis, sandbox, sign-ins, checked (DEMO_ARGS)
+	@$(BIN)/jitprov demo $(DEMO_ARGS)
+
+.PHONY: up
+up: .venv/.run-stamp ## The whole stack on this machine, until Ctrl-C (UP_ARGS)
+	@$(BIN)/jitprov up $(UP_ARGS)
+
+##@ Test
+
+.PHONY: test
+test: setup ## All tests, real Redis and real workers included
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## Seconds: no network, no Redis, no sleeping
+	@$(PY) -m pytest tests/unit tests/architecture $(PYTEST_ARGS)
+
+.PHONY: test-integration
+test-integration: setup ## Contracts of the ports, and real Redis with real workers
+	@$(PY) -m pytest tests/contract tests/integration $(PYTEST_ARGS)
+
+.PHONY: test-e2e
+test-e2e: setup ## The commands as a user starts them
+	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
+	@$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@$(PY) -m coverage report --include='jitprov/domain/*,jitprov/pipeline/*' --fail-under=100
+	@$(PY) -m coverage report --fail-under=95 --format=total
+
+##@ Keep clean
+
+.PHONY: lint
+lint: setup ## Ruff, formatting, types, import direction
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(PY) -m mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Mend what can be mended by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: check
+check: lint test ## All that a commit needs
+
+.PHONY: lock
+lock: setup ## Write both lock files anew from pyproject.toml
+	@$(UV_COMPILE) --extra embedded -o requirements.lock
+	@$(UV_COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what make and the tools have made; data of `jitprov up` (.jitprov) stays
+	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
+		.coverage .coverage.* htmlcov
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ One part each (settings: JITPROV_*, shown by `jitprov doctor`)
+
+.PHONY: receiver
+receiver: .venv/.run-stamp ## The webhook
+	@$(BIN)/jitprov receiver
+
+.PHONY: worker
+worker: .venv/.run-stamp ## A Celery worker (WORKER_ARGS)
+	@$(BIN)/jitprov worker $(WORKER_ARGS)
+
+.PHONY: sandbox
+sandbox: .venv/.run-stamp ## A stand-in Genesys Cloud (SANDBOX_ARGS)
+	@$(BIN)/jitprov sandbox $(SANDBOX_ARGS)
+
+.PHONY: smoke
+smoke: .venv/.run-stamp ## Send one event through the running stack (USER_ID)
+	@$(BIN)/jitprov send $(USER_ID)
+
+# --- what the targets above stand on ----------------------------------------------------------------------------
+# Debian and Ubuntu ship python3 without ensurepip.
+define VENV_REMEDY
+"$(PYTHON) -m venv" does not work here: this Python comes without ensurepip.
+As root:  apt-get install python3-venv      then again:  make setup
+Or with another Python, 3.11 or later:      make setup PYTHON=/path/to/python3
+endef
+export VENV_REMEDY
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "jitprov needs Python 3.11 or later: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; \
+	fi
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$$VENV_REMEDY" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.run-stamp: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing from requirements.lock into .venv, once per change of it"
+	@$(FROM_LOCK) requirements.lock
+	@$(ITSELF)
+	@touch $@
+
+.venv/.dev-stamp: requirements-dev.lock requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing from requirements-dev.lock into .venv, once per change of it"
+	@$(FROM_LOCK) requirements-dev.lock
+	@$(ITSELF)
+	@touch .venv/.run-stamp $@

@@ -1,0 +1,184 @@
+"""One delivery, from its headers to its answer: verify → read → write → answer. Decides which answer; knows no routes.
+
+Nothing is answered with 202 before the ledger has it, and nothing with 400 before the quarantine has it: while the ledger
+is away both are 503, since the sender repeats a 503 and nothing else of the kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from jitprov import logs
+from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.ids import provisioning_id_from, task_id_of
+from jitprov.errors import DependencyDown
+from jitprov.receiver import answers
+from jitprov.receiver.auth import Doorkeeper
+from jitprov.receiver.body import Ignored, Reading, Refused, StartRule, read_body
+from jitprov.receiver.group_commit import GroupCommit, Quarantine
+from jitprov.receiver.incoming import BODY_WITHIN_S, check_headers, read_stream
+from jitprov.receiver.measures import Measures
+
+_log = logging.getLogger(__name__)
+
+# EventBridge gives up after 5 s; the promise is an answer within 2.5 s of the whole body.
+WRITE_WITHIN_S = 2.2
+
+_ASIDE_BYTES = 65_536
+_EVENT_IDS_KEPT = 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes deliveries.
+
+    Attributes:
+        doorkeeper: Who may come in.
+        rule: What starts a provisioning.
+        commit: Writes openings.
+        quarantine: Writes what was refused.
+        measures: Counts.
+        body_max_bytes: Larger bodies get 413.
+        body_within_s: For the whole body.
+        write_within_s: For the ledger, from the whole body on.
+    """
+
+    doorkeeper: Doorkeeper
+    rule: StartRule
+    commit: GroupCommit
+    quarantine: Quarantine
+    measures: Measures
+    body_max_bytes: int
+    body_within_s: float = BODY_WITHIN_S
+    write_within_s: float = WRITE_WITHIN_S
+
+    async def take(self, request: Request) -> Response:
+        """Return the answer to one delivery. Never raises; safe to repeat by the sender."""
+        began = time.perf_counter()
+        try:
+            answer = await self._take(request)
+        except answers.Turned as turned:
+            answer = turned.answer
+        except ClientDisconnect:
+            answer = Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+        except DependencyDown as error:
+            answer = answers.come_again(str(error), crowded=self.commit.alive)
+        except Exception as error:  # noqa: BLE001  a defect of ours must not cost the sender's event
+            logs.event(_log, "intake_broken", level=logging.ERROR, cause=type(error).__name__)
+            answer = answers.come_again("a defect of the receiver")
+        self.measures.count_answer(answer.status_code, time.perf_counter() - began)
+        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+            logs.event(_log, "delivery_refused", level=logging.WARNING, status=answer.status_code)
+        return answer
+
+    async def _take(self, request: Request) -> Response:
+        headers = request.scope["headers"]
+        if not self.doorkeeper.lets_in(headers):
+            return answers.wrong_key()
+        check_headers(headers, self.body_max_bytes)
+        raw = await read_stream(request, self.body_max_bytes, self.body_within_s)
+        if len(raw) > _ASIDE_BYTES:
+            # A megabyte takes tens of milliseconds to read; the others shall not wait for it.
+            readings = await asyncio.to_thread(read_body, raw, self.rule, _new_id)
+        else:
+            readings = read_body(raw, self.rule, _new_id)
+        refused = [reading for reading in readings if isinstance(reading, Refused)]
+        accepted = await self._write(
+            [reading for reading in readings if isinstance(reading, Opening)],
+            _describe(raw, refused) if refused else None,
+        )
+        self._count(readings, accepted)
+        return _answer(readings, accepted, refused)
+
+    async def _write(self, openings: Sequence[Opening], entry: dict[str, str] | None) -> list[Acceptance]:
+        """Write openings and quarantine entry side by side.
+
+        Raises:
+            Turned: 503; what was written is found again when the sender repeats it.
+        """
+        waiting: list[Awaitable[object]] = []
+        taken: Future[list[Acceptance]] | None = None
+        if openings:
+            taken = self.commit.submit(openings)
+            waiting.append(asyncio.wrap_future(taken))
+        if entry is not None:
+            logs.event(_log, "events_refused", level=logging.WARNING, **entry)
+            waiting.append(asyncio.wrap_future(self.quarantine.submit(entry)))
+        if not waiting:
+            return []
+        try:
+            async with asyncio.timeout(self.write_within_s):
+                await asyncio.gather(*waiting)
+        except TimeoutError:
+            raise answers.Turned(answers.come_again("the ledger is slow to answer")) from None
+        except DependencyDown:
+            raise answers.Turned(answers.come_again("the ledger does not answer")) from None
+        return taken.result() if taken else []
+
+    def _count(self, readings: Sequence[Reading], accepted: Sequence[Acceptance]) -> None:
+        duplicates = sum(acceptance.duplicate for acceptance in accepted)
+        reasons = [reading.reason for reading in readings if isinstance(reading, Ignored)]
+        self.measures.count_events("accepted", len(accepted) - duplicates)
+        self.measures.count_events("duplicate", duplicates)
+        self.measures.count_events("ignored", len(reasons))
+        self.measures.count_events("refused", len(readings) - len(accepted) - len(reasons))
+        if own := reasons.count("own_client"):
+            remedy = "if another program creates users with jitprov's OAuth client, give it one of its own"
+            logs.event(_log, "own_creates_ignored", level=logging.WARNING, count=own, remedy=remedy)
+
+
+def _new_id() -> str:
+    return provisioning_id_from(uuid4())
+
+
+def _describe(raw: bytes, refused: Sequence[Refused]) -> dict[str, str]:
+    """Return what the quarantine keeps of a body: enough to find it at the sender, nothing of its text."""
+    first = refused[0].error
+    event_ids = [reading.event_id for reading in refused if reading.event_id]
+    return {
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "size_bytes": str(len(raw)),
+        "field": first.field,
+        "cause": first.cause,
+        "remedy": first.remedy,
+        "refused": str(len(refused)),
+        "event_ids": " ".join(event_ids[:_EVENT_IDS_KEPT]),
+    }
+
+
+def _answer(readings: Sequence[Reading], accepted: Sequence[Acceptance], refused: Sequence[Refused]) -> Response:
+    told: list[dict[str, object]] = [
+        {"index": reading.index, "field": reading.error.field, "cause": reading.error.cause, "remedy": reading.error.remedy}
+        for reading in refused
+        if reading.index is not None
+    ]
+    if len(refused) == len(readings):
+        return answers.invalid(refused[0].error, told)
+    body: dict[str, object] = {
+        "accepted": [
+            {
+                "provisioning_id": acceptance.provisioning_id,
+                "task_id": task_id_of(acceptance.provisioning_id, 1, 1),
+                "user_id": acceptance.user_id,
+                "duplicate": acceptance.duplicate,
+            }
+            for acceptance in accepted
+        ],
+        "ignored": len(readings) - len(accepted) - len(refused),
+    }
+    status = HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK
+    return answers.as_json(status, body | ({"refused": told} if told else {}))

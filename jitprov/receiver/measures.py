@@ -1,0 +1,56 @@
+"""What `/metrics` shows of the receiver: a registry of its own, counts and durations, never an id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+# The sender gives up at 5 s and the receiver at about 2.5 s; the bar for the 99th percentile is 60 ms.
+_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 2.5, 5.0)
+_EVENT_RESULTS = ("accepted", "duplicate", "ignored", "refused")
+_PUBLISH_OUTCOMES = ("sent", "failed", "dropped")
+
+
+class Measures:
+    """Counters of one receiver."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        events = Counter("jitprov_receiver_events", "Events by what became of them.", ["result"], registry=self._registry)
+        publishes = Counter(
+            "jitprov_receiver_publishes", "Chains by what became of their sending.", ["outcome"], registry=self._registry
+        )
+        self._events = {result: events.labels(result) for result in _EVENT_RESULTS}
+        self._publishes = {outcome: publishes.labels(outcome) for outcome in _PUBLISH_OUTCOMES}
+        self._answers = Counter(
+            "jitprov_receiver_answers", "Answers of /events by status.", ["status"], registry=self._registry
+        )
+        self._duration_s = Histogram(
+            "jitprov_receiver_duration_seconds",
+            "From the headers' arrival to the answer.",
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+
+    def count_events(self, result: str, count: int) -> None:
+        """Count events as `accepted`, `duplicate`, `ignored` or `refused`."""
+        if count:
+            self._events[result].inc(count)
+
+    def count_publishes(self, outcome: str, count: int) -> None:
+        """Count chains as `sent`, `failed` or `dropped`."""
+        self._publishes[outcome].inc(count)
+
+    def count_answer(self, status: int, duration_s: float) -> None:
+        """Count an answer of `/events`."""
+        self._answers.labels(str(status)).inc()
+        self._duration_s.observe(duration_s)
+
+    def show(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Show a number that is read when asked for."""
+        Gauge(name, description, registry=self._registry).set_function(read)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)

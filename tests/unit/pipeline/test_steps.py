@@ -1,0 +1,420 @@
+"""Steps as plain functions: which calls they make, in which order, and which they spare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builders import a_phone, a_profile, a_provisioning, a_skill, a_wanted_state
+from fake_organization import Agent, FakeOrganization, a_kit
+from jitprov.domain import provisioning as moves
+from jitprov.domain.agent import RatedSkill, WantedState
+from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, Step
+from jitprov.errors import AgentGone, LeaseLost, NotYetConsistent, OutcomeUnknown, SkillUnknown, StationLate
+from jitprov.pipeline import steps
+from jitprov.pipeline.steps import STEPS
+
+
+@pytest.fixture
+def org() -> FakeOrganization:
+    return FakeOrganization()
+
+
+@pytest.fixture
+def agent(org: FakeOrganization) -> Agent:
+    return org.add()
+
+
+def a_record(agent: Agent, step: Step, *, attempts: int = 1, generation: int = 1, **changes: Any) -> Provisioning:
+    """Return a provisioning whose `step` has begun its attempt number `attempts`."""
+    findings = Findings(
+        **{
+            "profile": agent.profile,
+            "wanted": a_wanted_state(skills=(a_skill(),)),
+            "phone": agent.phones[0] if agent.phones else None,
+        }
+        | changes
+    )
+    record = a_provisioning(user_id=agent.profile.user_id, step=step, generation=generation, findings=findings)
+    return moves.begin(record, record.accepted_at, attempts)
+
+
+def snoozed(record: Provisioning) -> Provisioning:
+    held = replace(record.steps[record.step], waited_s=3.0)
+    return replace(record, steps={**record.steps, record.step: held})
+
+
+def with_phone(org: FakeOrganization) -> Agent:
+    agent = org.add()
+    agent.phones.append(a_phone())
+    return agent
+
+
+def test_every_step_of_the_corridor_has_its_function() -> None:
+    """No step is without a function, and each is called as its step."""
+    assert tuple(STEPS) == CORRIDOR
+    assert [function.__name__ for function in STEPS.values()] == [str(step) for step in CORRIDOR]
+
+
+# --- fetch_profile ------------------------------------------------------------------------------------------
+def test_fetching_keeps_the_profile(org: FakeOrganization, agent: Agent) -> None:
+    """The profile found is kept, together with what was found before."""
+    record = a_record(agent, Step.FETCH_PROFILE, profile=None)
+
+    found = steps.fetch_profile(record, a_kit(org))
+
+    assert found == replace(record.findings, profile=agent.profile)
+    assert org.calls == [("profile_of", agent.profile.user_id)]
+
+
+@pytest.mark.parametrize("step", [Step.FETCH_PROFILE, Step.RESOLVE_SKILLS])
+def test_a_deleted_user_is_nobody_to_provision(org: FakeOrganization, step: Step) -> None:
+    """A user who was deleted meanwhile ends the provisioning, at the first read and at a later one."""
+    agent = org.add(a_profile(state="deleted"))
+
+    with pytest.raises(AgentGone):
+        STEPS[step](a_record(agent, step, generation=2), a_kit(org))
+
+
+def test_an_inactive_user_is_provisioned(org: FakeOrganization) -> None:
+    """Only deletion ends a provisioning; an inactive user may become active any time."""
+    agent = org.add(a_profile(state="inactive"))
+
+    assert steps.fetch_profile(a_record(agent, Step.FETCH_PROFILE), a_kit(org)).profile == agent.profile
+
+
+# --- resolve_skills -----------------------------------------------------------------------------------------
+def test_resolving_gives_every_wanted_skill_its_id(org: FakeOrganization, agent: Agent) -> None:
+    """The rules' skills come out with ids, in their order, everything else of the wanted state kept, at no call."""
+    org.wanted = lambda _: WantedState(("r",), "replace", (RatedSkill("Billing", 2.0), RatedSkill("Order_Tracking", 1.0)))
+
+    found = steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS, wanted=None), a_kit(org))
+
+    assert found.wanted == WantedState(
+        ("r",), "replace", (a_skill("Billing", 2.0), a_skill("Order_Tracking", 1.0)), phone=True
+    )
+    assert found.profile == agent.profile
+    assert org.calls == []
+
+
+def test_resolving_again_after_a_retry_reads_the_profile_anew(org: FakeOrganization, agent: Agent) -> None:
+    """An operator's retry sees what was mended in the profile: the rules judge the profile as it is now."""
+    record = a_record(agent, Step.RESOLVE_SKILLS, generation=2)
+    agent.profile = replace(agent.profile, department="Mended")
+    judged = []
+    org.wanted = lambda profile: judged.append(profile.department) or WantedState()
+
+    found = steps.resolve_skills(record, a_kit(org))
+
+    assert judged == ["Mended"]
+    assert found.profile == agent.profile
+    assert org.calls == [("fresh_profile_of", agent.profile.user_id)]
+
+
+def test_a_skill_that_the_organization_lacks_ends_it(org: FakeOrganization, agent: Agent) -> None:
+    """An unknown skill in the rules comes through as it is."""
+    org.wanted = lambda _: WantedState(skills=(RatedSkill("Nonesuch", 1.0),))
+
+    with pytest.raises(SkillUnknown, match="Nonesuch"):
+        steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS), a_kit(org))
+
+
+# --- patch_skills -------------------------------------------------------------------------------------------
+def test_only_what_is_missing_is_sent(org: FakeOrganization) -> None:
+    """Merging sends the skills that differ in one call, and leaves what else the agent has."""
+    agent = org.add(a_profile(skills=(a_skill("Billing"), a_skill("Order_Tracking", 5.0))))
+    wanted = a_wanted_state(skills=(a_skill("Billing"), a_skill("Order_Tracking", 1.0)))
+
+    steps.patch_skills(a_record(agent, Step.PATCH_SKILLS, wanted=wanted), a_kit(org))
+
+    assert org.calls == [("patch_routing_skills", agent.profile.user_id, {"id-of-Order_Tracking": 1.0})]
+
+
+def test_replacing_sends_the_whole_list(org: FakeOrganization) -> None:
+    """Replacing puts exactly the wanted skills."""
+    agent = org.add(a_profile(skills=(a_skill("Billing"), a_skill())))
+    wanted = a_wanted_state(mode="replace", skills=(a_skill(),))
+
+    steps.patch_skills(a_record(agent, Step.PATCH_SKILLS, wanted=wanted), a_kit(org))
+
+    assert org.calls == [("put_routing_skills", agent.profile.user_id, {a_skill().skill_id: 1.0})]
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace"])
+def test_no_call_is_made_when_nothing_would_change(org: FakeOrganization, mode: str) -> None:
+    """An agent who has the wanted skills costs no call."""
+    agent = org.add(a_profile(skills=(a_skill(),)))
+    record = a_record(agent, Step.PATCH_SKILLS, wanted=a_wanted_state(mode=mode, skills=(a_skill(),)))
+
+    assert steps.patch_skills(record, a_kit(org)) == record.findings
+    assert org.calls == []
+
+
+def test_replacing_by_nothing_takes_all_skills_away(org: FakeOrganization) -> None:
+    """Rules that leave an agent no skills in replace mode are obeyed, when the agent holds some."""
+    agent = org.add(a_profile(skills=(a_skill(),)))
+    record = a_record(agent, Step.PATCH_SKILLS, wanted=a_wanted_state(mode="replace", skills=()))
+
+    steps.patch_skills(record, a_kit(org))
+
+    assert org.calls == [("put_routing_skills", agent.profile.user_id, {})]
+
+
+# --- create_phone -------------------------------------------------------------------------------------------
+def test_the_first_attempt_creates_without_a_look(org: FakeOrganization, agent: Agent) -> None:
+    """For a new agent the phone costs one call, made right after the lease was found to be held."""
+    found = steps.create_phone(a_record(agent, Step.CREATE_PHONE), a_kit(org))
+
+    assert found.phone == agent.phones[0]
+    assert org.names() == ["phone_setup", "hold", "create_phone"]
+
+
+@pytest.mark.parametrize(("attempts", "generation"), [(2, 1), (7, 1), (1, 2), (3, 2)])
+def test_any_later_attempt_looks_before_it_creates(
+    org: FakeOrganization, agent: Agent, attempts: int, generation: int
+) -> None:
+    """Whenever an earlier attempt may have gone through, a look comes before the create."""
+    steps.create_phone(a_record(agent, Step.CREATE_PHONE, attempts=attempts, generation=generation), a_kit(org))
+
+    assert org.names() == ["find_phones", "phone_setup", "hold", "create_phone"]
+
+
+@pytest.mark.parametrize(("attempts", "generation"), [(2, 1), (1, 2)])
+def test_a_phone_that_is_found_is_taken(org: FakeOrganization, attempts: int, generation: int) -> None:
+    """A phone that an uncertain attempt made is used, and none is created."""
+    agent = with_phone(org)
+    record = a_record(agent, Step.CREATE_PHONE, attempts=attempts, generation=generation, phone=None)
+
+    found = steps.create_phone(record, a_kit(org))
+
+    assert found.phone == agent.phones[0]
+    assert org.names() == ["find_phones"]
+
+
+def test_an_agent_with_a_default_station_is_looked_at_first(org: FakeOrganization) -> None:
+    """Somebody who has a station already probably has a phone: even the first attempt looks."""
+    agent = with_phone(org)
+    agent.profile = replace(agent.profile, default_station_id="a station")
+
+    found = steps.create_phone(a_record(agent, Step.CREATE_PHONE, phone=None), a_kit(org))
+
+    assert found.phone == agent.phones[0]
+    assert org.names() == ["find_phones"]
+
+
+def test_a_station_without_a_phone_still_gets_one(org: FakeOrganization) -> None:
+    """A default station that is no WebRTC phone's does not stand in for one."""
+    agent = org.add(a_profile(default_station_id="a desk's"))
+
+    assert steps.create_phone(a_record(agent, Step.CREATE_PHONE), a_kit(org)).phone == agent.phones[0]
+
+
+def test_no_phone_is_made_for_who_needs_none(org: FakeOrganization, agent: Agent) -> None:
+    """Where the rules say no phone, neither this step nor the next makes a call."""
+    record = a_record(agent, Step.CREATE_PHONE, wanted=a_wanted_state(phone=False))
+    found = steps.create_phone(record, a_kit(org))
+    after = steps.assign_station(replace(record, step=Step.ASSIGN_STATION, findings=found), a_kit(org))
+
+    assert (found, after) == (record.findings, record.findings)
+    assert org.calls == []
+
+
+def test_nothing_is_created_once_the_lease_is_lost(org: FakeOrganization, agent: Agent) -> None:
+    """A worker whose lease ran out while it prepared creates nothing."""
+
+    def lost() -> None:
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        steps.create_phone(a_record(agent, Step.CREATE_PHONE), a_kit(org, hold=lost))
+
+    assert agent.phones == []
+    assert "create_phone" not in org.names()
+
+
+def test_a_create_whose_answer_was_lost_is_not_repeated(org: FakeOrganization, agent: Agent) -> None:
+    """After an uncertain create the next attempt finds the phone, so there is one."""
+
+    def lose(name: str, apply: Any) -> Any:
+        found = apply()
+        if name == "create_phone":
+            raise OutcomeUnknown("silence")
+        return found
+
+    org.meddle = lose
+    with pytest.raises(OutcomeUnknown):
+        steps.create_phone(a_record(agent, Step.CREATE_PHONE), a_kit(org))
+    found = steps.create_phone(a_record(agent, Step.CREATE_PHONE, attempts=2, phone=None), a_kit(org))
+
+    assert [found.phone] == agent.phones
+
+
+# --- assign_station -----------------------------------------------------------------------------------------
+def assigned(org: FakeOrganization, agent: Agent, *, again: bool = False, **changes: Any) -> str | None:
+    record = a_record(agent, Step.ASSIGN_STATION)
+    return steps.assign_station(snoozed(record) if again else record, a_kit(org, **changes)).station_id
+
+
+def test_by_line_id_one_call_is_enough(org: FakeOrganization) -> None:
+    """Where a line's id is its station's id the station is set in one call."""
+    agent = with_phone(org)
+
+    assert assigned(org, agent, station_source="line_id") == agent.phones[0].line_id == agent.default_station
+    assert org.names() == ["set_default_station"]
+
+
+def test_by_line_id_a_late_station_is_waited_for(org: FakeOrganization) -> None:
+    """A station that does not exist yet is asked for again after the look's pause."""
+    agent = with_phone(org)
+    org.stations_late = True
+
+    with pytest.raises(StationLate) as caught:
+        assigned(org, agent, station_source="line_id", station_look_s=4.0)
+
+    assert caught.value.wait_s == 4.0
+    assert org.names() == ["set_default_station"]
+
+
+def test_by_lookup_the_station_found_is_set(org: FakeOrganization) -> None:
+    """Where the ids differ the station is looked up and set."""
+    org.line_id_is_station_id = False
+    agent = with_phone(org)
+
+    assert assigned(org, agent, station_source="lookup") == agent.default_station == org.station_of(agent.phones[0])
+    assert org.names() == ["find_station", "set_default_station"]
+
+
+def test_by_lookup_a_late_station_is_waited_for(org: FakeOrganization) -> None:
+    """Nothing is set while the station is not visible."""
+    agent = with_phone(org)
+    org.stations_late = True
+
+    with pytest.raises(StationLate):
+        assigned(org, agent, station_source="lookup")
+
+    assert org.names() == ["find_station"]
+
+
+@pytest.mark.parametrize("source", ["lookup", "auto"])
+def test_a_station_that_cannot_be_set_yet_is_tried_again(org: FakeOrganization, source: str) -> None:
+    """A station that is listed but refused is an inconsistency of the moment and spends an attempt."""
+    org.line_id_is_station_id = False
+    agent = with_phone(org)
+    org.meddle = lambda name, apply: False if name == "set_default_station" else apply()
+
+    with pytest.raises(NotYetConsistent):
+        assigned(org, agent, station_source=source)
+
+    assert agent.default_station == ""
+
+
+@pytest.mark.parametrize("source", ["line_id", "lookup"])
+def test_what_was_learned_is_used(org: FakeOrganization, source: str) -> None:
+    """Once it is known where station ids come from, automatic and told behave alike."""
+    agent = with_phone(org)
+    org.learned = source
+
+    assigned(org, agent)
+
+    assert org.names() == {"line_id": ["set_default_station"], "lookup": ["find_station", "set_default_station"]}[source]
+
+
+def test_that_a_line_id_is_a_station_id_is_learned_from_the_effect(org: FakeOrganization) -> None:
+    """The line's id is tried, and believed when the agent's default station then says so."""
+    agent = with_phone(org)
+
+    assert assigned(org, agent) == agent.phones[0].line_id
+    assert org.names() == ["set_default_station", "get_default_station", "learn"]
+    assert org.learned == "line_id"
+
+
+def test_that_a_line_id_is_no_station_id_is_learned_from_the_listing(org: FakeOrganization) -> None:
+    """When the line's id is refused and the listing shows another id, the listing is used from then on."""
+    org.line_id_is_station_id = False
+    agent = with_phone(org)
+
+    assert assigned(org, agent) == org.station_of(agent.phones[0]) == agent.default_station
+    assert org.learned == "lookup"
+
+
+def test_nothing_is_learned_while_no_station_is_visible(org: FakeOrganization) -> None:
+    """Neither a refused id nor an empty listing proves anything: it waits and learns nothing."""
+    agent = with_phone(org)
+    org.stations_late = True
+
+    with pytest.raises(StationLate):
+        assigned(org, agent)
+
+    assert org.learned is None
+
+
+def test_an_assignment_that_takes_effect_later_is_looked_at_again(org: FakeOrganization) -> None:
+    """The API answers before it acts: the first time it is waited for, and nothing is learned yet."""
+    agent = with_phone(org)
+    org.assignments_late = True
+
+    with pytest.raises(StationLate):
+        assigned(org, agent)
+
+    assert org.learned is None
+    assert org.names() == ["set_default_station", "get_default_station"]
+
+
+def test_an_assignment_without_any_effect_falls_back_on_the_listing(org: FakeOrganization) -> None:
+    """An id that was taken twice and never became the default station is not believed; the listing decides."""
+    org.line_id_is_station_id = False
+    agent = with_phone(org)
+
+    def taken_for_nothing(name: str, apply: Any) -> Any:
+        if name == "set_default_station" and org.calls[-1][2] == agent.phones[0].line_id:
+            return True
+        return apply()
+
+    org.meddle = taken_for_nothing
+
+    assert assigned(org, agent, again=True) == org.station_of(agent.phones[0]) == agent.default_station
+    assert org.learned == "lookup"
+
+
+def test_a_slow_assignment_does_not_discredit_the_line_id(org: FakeOrganization) -> None:
+    """When the effect is slow but the listing shows the line's id, the line's id is learned."""
+    agent = with_phone(org)
+    org.assignments_late = True
+
+    assert assigned(org, agent, again=True) == agent.phones[0].line_id
+    assert org.learned == "line_id"
+
+
+# --- all of them --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("step", "missing"),
+    [
+        (Step.RESOLVE_SKILLS, "profile"),
+        (Step.PATCH_SKILLS, "profile"),
+        (Step.PATCH_SKILLS, "wanted"),
+        (Step.CREATE_PHONE, "profile"),
+        (Step.CREATE_PHONE, "wanted"),
+    ],
+)
+def test_a_step_says_which_finding_it_lacks(org: FakeOrganization, agent: Agent, step: Step, missing: str) -> None:
+    """A step whose predecessor's finding is missing is a defect that names the step, and makes no call."""
+    with pytest.raises(RuntimeError, match=rf"{step} needs the {missing}"):
+        STEPS[step](a_record(agent, step, **{missing: None}), a_kit(org))
+
+    assert org.calls == []
+
+
+def test_every_step_may_run_again(org: FakeOrganization, agent: Agent) -> None:
+    """Running each step a second time after all of it was done changes nothing and makes no second phone."""
+    kit = a_kit(org)
+    record = a_record(agent, CORRIDOR[0], profile=None, wanted=None)
+    for attempts in (1, 2):
+        for step in CORRIDOR:
+            begun = moves.begin(replace(record, step=step), record.accepted_at, attempts)
+            record = replace(begun, findings=STEPS[step](begun, kit))
+
+    assert len(agent.phones) == 1
+    assert agent.default_station == agent.phones[0].line_id
+    assert agent.skills == {"id-of-Customer_Service": 1.0, "id-of-Order_Tracking": 2.0}
