@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         default="auto", description="Where a station id comes from; auto finds out whether the line id is one."
     )
     station_first_look_s: float = Field(
-        default=3.0, ge=0, le=60, description="Wait before looking again for a station that is not visible yet."
+        default=6.0, ge=0, le=60, description="Wait after making a phone before its station is looked for, and between looks."
     )
 
     # --- budget ---------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Failure:
         """One line that Flower, logs and the command line show alike."""
         status = f" (HTTP {self.http_status})" if self.http_status else ""
         trace = f" [correlation id {self.correlation_id}]" if self.correlation_id else ""
-        return f"{self.code}{status}: {self.message} {self.remedy}{trace}"
+        return f"{self.code}{status}: {self.message.rstrip('.')}. {self.remedy}{trace}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,8 +236,9 @@ class MemoryLedger:
 
     def waiting_users(self, *, limit: int) -> Sequence[str]:
         """See `Ledger.waiting_users`."""
+        held = self.page((State.RUNNING,), limit=len(self._entries))[::-1][:limit]
         accepted = self.page((State.ACCEPTED,), limit=limit)
-        return [record.user_id for record in accepted if record.step is CORRIDOR[0]]
+        return [record.user_id for record in [*held, *accepted] if record.step is CORRIDOR[0]][:limit]
 
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """See `Ledger.forget`."""

@@ -148,7 +148,7 @@ class Ledger(Protocol):
         ...
 
     def waiting_users(self, *, limit: int) -> Sequence[str]:
-        """Return user ids of provisionings that are accepted and not begun, first accepted first."""
+        """Return users whose first step is not done: those that a worker holds, then the others, first accepted first."""
         ...
 
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:

@@ -259,7 +259,7 @@ class RedisLedger:
     @_reached
     def waiting_users(self, *, limit: int) -> Sequence[str]:
         """See `Ledger.waiting_users`."""
-        keys = [self._key("state:accepted")]
+        keys = [self._key("state:running"), self._key("state:accepted")]
         users: list[str] = self._run["waiting"](keys=keys, args=[self._prefix, limit, CORRIDOR[0]])
         return users
 

@@ -16,7 +16,7 @@ from jitprov.domain import provisioning as moves
 from jitprov.domain.clock import Clock
 from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide
 from jitprov.domain.provisioning import Findings, Provisioning, Step
-from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StepError
+from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
 
@@ -123,7 +123,8 @@ class Runner:
     def _decided(self, error: StepError, record: Provisioning, step: Step) -> Snooze | Retry | Fail:
         held = record.steps[step]
         policy = self.policy
-        if step is Step.ASSIGN_STATION:
+        if isinstance(error, StationLate):
+            # Pauses of the token count too: while they lasted, the station had its time to appear.
             policy = replace(policy, waited_max_s=min(policy.waited_max_s, self.station_wait_max_s))
         outcome = decide(error, attempt=held.attempts, waited_s=held.waited_s, policy=policy, jitter=self.chance())
         if isinstance(outcome, Fail):

@@ -29,7 +29,7 @@ class Kit:
         hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
             Raises `LeaseLost`.
         station_source: `auto`, `line_id` or `lookup`.
-        station_look_s: Wait before the next look for a late station, in API seconds.
+        station_look_s: Wait before the first look for a station, and between looks, in API seconds.
     """
 
     genesys: GenesysClient
@@ -100,6 +100,9 @@ def assign_station(record: Provisioning, kit: Kit) -> Findings:
     source = kit.station_source if kit.station_source != "auto" else kit.catalogue.station_source()
     if source == "line_id":
         return _assign_by_line_id(record, kit, phone)
+    if record.steps[Step.ASSIGN_STATION].waited_s == 0 and kit.station_look_s:
+        # The listing is fed seconds after the phone is made: a look now would be a call for nothing.
+        raise StationLate("the phone's station is given time to appear", wait_s=kit.station_look_s)
     if source == "lookup":
         return _assign_by_lookup(record, kit)
     return _assign_and_learn(record, kit, phone)
@@ -127,8 +130,8 @@ def _assign_and_learn(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
         if kit.genesys.get_default_station(record.user_id) == phone.line_id:
             kit.catalogue.learn_station_source("line_id")
             return replace(record.findings, station_id=phone.line_id)
-        if record.steps[Step.ASSIGN_STATION].waited_s == 0:
-            raise StationLate("the default station is being set", wait_s=kit.station_look_s)
+        if record.steps[Step.ASSIGN_STATION].waited_s <= kit.station_look_s:
+            raise StationLate("the default station is being set", wait_s=max(kit.station_look_s, 1.0))
     found = kit.genesys.find_station(record.user_id)
     if found is None:
         raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)

@@ -81,7 +81,7 @@ def act(task: Task, outcome: Outcome) -> None:
         case Skip(reason):
             raise Ignore(reason)  # the rest of this chain has no business either
         case Snooze(wait_s, failure) | Retry(wait_s, failure):
-            _wait(task, wait_s, str(failure))
+            _wait(task, wait_s, f"{failure.code}: {failure.message}")
         case Fail(failure):
             raise ProvisioningFailed(str(failure))
 

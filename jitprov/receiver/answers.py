@@ -1,5 +1,7 @@
-"""The receiver's answers, as values. What EventBridge does with each decides between them: it repeats 429 and 5xx,
-heeds Retry-After, and drops an event that met any other 4xx.
+"""The receiver's answers, as values; decides on none of them.
+
+What EventBridge does with each tells them apart: it repeats 429 and 5xx, heeds Retry-After, and drops an event that met
+any other 4xx.
 """
 
 from __future__ import annotations
@@ -37,9 +39,7 @@ def as_json(status: int, body: Mapping[str, object], headers: Mapping[str, str] 
     return Response(text.encode(), status, dict(headers or {}), media_type="application/json")
 
 
-def refusal(
-    status: int, field: str, cause: str, remedy: str, headers: Mapping[str, str] | None = None
-) -> Response:
+def refusal(status: int, field: str, cause: str, remedy: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer that names field, cause and remedy."""
     return as_json(status, {"error": {"field": field, "cause": cause, "remedy": remedy}}, headers)
 
@@ -63,9 +63,7 @@ def wrong_key() -> Response:
 
 def too_late(limit_s: float) -> Response:
     """Return the 408 for a body that did not come in time."""
-    return refusal(
-        HTTPStatus.REQUEST_TIMEOUT, "body", f"not complete after {limit_s:g} s", "Send it in one go", _LAST
-    )
+    return refusal(HTTPStatus.REQUEST_TIMEOUT, "body", f"not complete after {limit_s:g} s", "Send it in one go", _LAST)
 
 
 def too_large(limit_bytes: int) -> Response:

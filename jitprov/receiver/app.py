@@ -1,4 +1,4 @@
-"""The front door's routes, and the server that runs them. Builds the rooms inside at the start, empties them at the end.
+"""The front door's routes, and the server that runs them. Opens the rooms behind it first, empties them last.
 
     POST /events     one delivery; see `intake`
     GET  /healthz    the process is up
@@ -11,15 +11,17 @@ The four GET routes ask for no key and tell no ids; a proxy in front should keep
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated
+from http import HTTPStatus
 
 import uvicorn
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from jitprov import __version__, logs
@@ -38,3 +40,163 @@ from jitprov.receiver.wire import BoundedHttp
 from jitprov.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+_KEEP_ALIVE_S = 30
+_STOP_WITHIN_S = 10
+_BACKLOG = 2048
+
+
+def create_app(
+    settings: Settings,
+    ledger: Ledger,
+    publish: Callable[[str], None],
+    *,
+    keys: Callable[[], Sequence[str]] | None = None,
+) -> FastAPI:
+    """Return the receiver. Its threads start and end with the application's lifespan.
+
+    Args:
+        settings: Keys, bounds, and what starts a provisioning.
+        ledger: Written to from one thread for openings and one for the quarantine.
+        publish: Sends a new provisioning's chain; called on a thread of its own.
+        keys: Returns the active webhook keys; those of the settings when None.
+
+    Raises:
+        ConfigurationError: No webhook key, or one that is too short.
+    """
+    doorkeeper = Doorkeeper(settings.webhook_header, keys or (lambda: settings.webhook_keys))
+
+    @asynccontextmanager
+    async def rooms(app: FastAPI) -> AsyncIterator[None]:
+        measures = Measures()
+        publisher = Publisher(publish, measures.count_publishes)
+        commit = GroupCommit(ledger, settings.message_grace_s, publisher.offer)
+        quarantine = Quarantine(ledger)
+        measures.show(
+            "jitprov_receiver_openings_waiting", "Openings that wait for their write.", lambda: commit.waiting
+        )
+        measures.show("jitprov_receiver_publishes_waiting", "Chains that wait to be sent.", lambda: publisher.waiting)
+        rule = StartRule.from_settings(settings)
+        app.state.measures = measures
+        app.state.intake = Intake(doorkeeper, rule, commit, quarantine, measures, settings.body_max_bytes)
+        app.state.readiness = Readiness(ledger.ping, lambda: commit.alive)
+        yield
+        # Requests are answered by now; what a slow ledger left behind is written, then sent, for a bounded time.
+        for close in (commit.close, quarantine.close, publisher.close):
+            await asyncio.to_thread(close)
+
+    app = FastAPI(
+        title="jitprov receiver",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # EventBridge takes a redirect for the end of it
+        lifespan=rooms,
+        exception_handlers={HTTPException: _no_such_route},
+    )
+    app.post("/events", **EVENTS_ROUTE)(_events)
+    app.get("/healthz")(_healthz)
+    app.get("/readyz")(_readyz)
+    app.get("/metrics")(_metrics)
+    return app
+
+
+async def _events(request: Request) -> Response:
+    intake: Intake = request.app.state.intake
+    return await intake.take(request)
+
+
+async def _healthz() -> Response:
+    return answers.as_json(HTTPStatus.OK, {"status": "up"})
+
+
+async def _readyz(request: Request) -> Response:
+    readiness: Readiness = request.app.state.readiness
+    if missing := await readiness.missing():
+        return answers.come_again(missing)
+    return answers.as_json(HTTPStatus.OK, {"status": "ready"})
+
+
+async def _metrics(request: Request) -> Response:
+    measures: Measures = request.app.state.measures
+    return Response(measures.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _no_such_route(_: Request, error: Exception) -> Response:
+    """Answer 404 and 405 in the shape of all refusals."""
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    headers = error.headers if isinstance(error, HTTPException) else None
+    field = "method" if status == HTTPStatus.METHOD_NOT_ALLOWED else "path"
+    return answers.refusal(status, field, HTTPStatus(status).phrase.lower(), "POST events to /events", headers)
+
+
+def make_server(app: FastAPI, settings: Settings, http: type[BoundedHttp] = BoundedHttp) -> uvicorn.Server:
+    """Return the server that runs the receiver, with every bound set; it listens on the sockets given to its `run`.
+
+    Args:
+        app: The receiver.
+        settings: Where it listens, for uvicorn's own lines.
+        http: The protocol, for other bounds.
+    """
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.receiver_host,
+            port=settings.receiver_port,
+            loop="uvloop",
+            http=http,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_STOP_WITHIN_S,
+        )
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens where the settings say.
+
+    Raises:
+        ConfigurationError: The address is taken, or not this machine's.
+    """
+    where = (settings.receiver_host, settings.receiver_port)
+    family = socket.AF_INET6 if ":" in settings.receiver_host else socket.AF_INET
+    try:
+        return socket.create_server(where, family=family, backlog=_BACKLOG)
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        msg = f"cannot listen on {where[0]} port {where[1]} ({cause}): change JITPROV_RECEIVER_HOST or _PORT"
+        raise ConfigurationError(msg) from error
+
+
+def serve(settings: Settings, ledger: Ledger, publish: Callable[[str], None]) -> None:
+    """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
+
+    Args:
+        settings: See `create_app`.
+        ledger: See `create_app`.
+        publish: See `create_app`.
+
+    Raises:
+        ConfigurationError: The key or the address is wrong.
+    """
+    server = make_server(create_app(settings, ledger, publish), settings)
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal once more when it is done: here that must not end the process with an error.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with listen(settings) as door:
+        host, port = door.getsockname()[:2]
+        logs.event(_log, "receiver_listening", host=host, port=port)
+        server.run(sockets=[door])
+    logs.event(_log, "receiver_stopped")

@@ -1,7 +1,7 @@
 """Who may hand in events: whoever sends the webhook key. Reads headers only; knows nothing of bodies.
 
-EventBridge can send an API key header, Basic or a bearer token; the key may come as any of them. Two keys can be active, so that it
-can be changed while events come in: EventBridge never repeats what was answered with 401.
+EventBridge can send an API key header, Basic or a bearer token; the key may come as any of them. Two keys can be
+active, so that it can be changed while events come in: EventBridge never repeats what was answered with 401.
 """
 
 from __future__ import annotations

@@ -2,16 +2,18 @@
 
 Three shapes are read (the first is what Genesys sends; the second is in no topic list, and taken all the same):
 
-    detail.topicName `v2.audits.entitytype.…`, or none    detail.eventBody.{id, action, entityType, entity.id, clientId.id}
-    detail.topicName `v2.users.{id}`                       detail.eventBody.{id, action}
-    no detail.eventBody                                    detail.{action, entity.id}, detail.entityType if there is one
+    detail.topicName                     read
+    `v2.audits.entitytype.…`, or none    detail.eventBody.{id, action, entityType, entity.id, clientId.id}
+    `v2.users.{id}`                      detail.eventBody.{id, action}
+    (no detail.eventBody)                detail.{action, entity.id}, and detail.entityType if there is one
 
-Another topic, another entity type or another action has nothing to do. So has every audit of jitprov's own OAuth client,
-a Create too: Genesys' advice is to drop one's own, and jitprov creates no users. Whoever lets another program create users
-with the same client breaks the rule of one client per integration; a log line then says what to mend.
+Another topic, another entity type or another action has nothing to do. So has every audit of jitprov's own OAuth
+client, a Create too: jitprov creates no users, and its other writes must never start anything, whatever the settings
+say. Whoever lets another program create users with the same client breaks the rule of one client per integration; a
+log line then says what to mend.
 
-In an array, a wrong event does not take the others with it: EventBridge never repeats a 400, so refusing all of it would
-lose the good ones.
+In an array, a wrong event does not take the others with it: EventBridge never repeats a 400, so refusing all of it
+would lose the good ones.
 """
 
 from __future__ import annotations
@@ -104,29 +106,29 @@ def read_body(raw: bytes, rule: StartRule, new_id: Callable[[], str]) -> list[Re
     """
     try:
         document = parse_strictly(raw)
-        if isinstance(document, list):
-            _check_length(document)
-        elif not isinstance(document, dict):
-            raise EventInvalid("body", "is neither an object nor an array", _MEND_SHAPE)
+        events = [] if isinstance(document, dict) else _several(document)
     except EventInvalid as error:
         return [Refused(error)]
-    if isinstance(document, dict):
+    if not events:
         return [_read_event(document, None, rule, new_id)]
-    return [_read_event(event, index, rule, new_id) for index, event in enumerate(document)]
+    return [_read_event(event, index, rule, new_id) for index, event in enumerate(events)]
 
 
-def _check_length(events: list[object]) -> None:
+def _several(events: object) -> list[object]:
+    if not isinstance(events, list):
+        raise EventInvalid("body", "is neither an object nor an array", _MEND_SHAPE)
     if not events:
         raise EventInvalid("body", "is an empty array", "Send at least one event")
     if len(events) > EVENTS_MAX:
         raise EventInvalid("body", f"holds {len(events)} events", f"Send at most {EVENTS_MAX} at once")
+    return events
 
 
 def _read_event(event: object, index: int | None, rule: StartRule, new_id: Callable[[], str]) -> Reading:
     where = "" if index is None else f"[{index}]"
+    if not isinstance(event, dict):
+        return Refused(EventInvalid(where, "is not an object", _MEND_SHAPE), index=index)
     try:
-        if not isinstance(event, dict):
-            raise EventInvalid(where or "body", "is not an object", _MEND_SHAPE)
         found = _read_detail(_object(event, "detail", where), _join(where, "detail"), rule)
     except EventInvalid as error:
         return Refused(error, _any_event_id(event), index)
@@ -222,4 +224,6 @@ def _any_event_id(event: object) -> str:
         return ""
     detail = event.get("detail")
     body = detail.get("eventBody") if isinstance(detail, dict) else None
-    return (_as_uuid(body.get("id")) if isinstance(body, dict) else "") or _as_uuid(event.get("id"))
+    # Only an audit has both ids; on other topics the body's is not the event's.
+    audit_id = _as_uuid(body.get("id")) if isinstance(body, dict) and "entity" in body else ""
+    return audit_id or _as_uuid(event.get("id"))

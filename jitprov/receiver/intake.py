@@ -1,7 +1,7 @@
 """One delivery, from its headers to its answer: verify → read → write → answer. Decides which answer; knows no routes.
 
-Nothing is answered with 202 before the ledger has it, and nothing with 400 before the quarantine has it: while the ledger
-is away both are 503, since the sender repeats a 503 and nothing else of the kind.
+Nothing is answered with 202 before the ledger has it, and nothing with 400 before the quarantine has it: while the
+ledger is away both are 503, since the sender repeats a 503 and no 4xx.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
@@ -38,8 +38,6 @@ WRITE_WITHIN_S = 2.2
 
 _ASIDE_BYTES = 65_536
 _EVENT_IDS_KEPT = 20
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,8 @@ class Intake:
             logs.event(_log, "intake_broken", level=logging.ERROR, cause=type(error).__name__)
             answer = answers.come_again("a defect of the receiver")
         self.measures.count_answer(answer.status_code, time.perf_counter() - began)
-        if answer.status_code >= HTTPStatus.BAD_REQUEST:
+        if answer.status_code >= HTTPStatus.BAD_REQUEST and self.measures.is_news(answer.status_code):
+            # Once a second and status: whoever hammers the door must not fill the log. The counts are in /metrics.
             logs.event(_log, "delivery_refused", level=logging.WARNING, status=answer.status_code)
         return answer
 
@@ -110,7 +109,7 @@ class Intake:
         Raises:
             Turned: 503; what was written is found again when the sender repeats it.
         """
-        waiting: list[Awaitable[object]] = []
+        waiting: list[Awaitable[Any]] = []
         taken: Future[list[Acceptance]] | None = None
         if openings:
             taken = self.commit.submit(openings)
@@ -162,7 +161,12 @@ def _describe(raw: bytes, refused: Sequence[Refused]) -> dict[str, str]:
 
 def _answer(readings: Sequence[Reading], accepted: Sequence[Acceptance], refused: Sequence[Refused]) -> Response:
     told: list[dict[str, object]] = [
-        {"index": reading.index, "field": reading.error.field, "cause": reading.error.cause, "remedy": reading.error.remedy}
+        {
+            "index": reading.index,
+            "field": reading.error.field,
+            "cause": reading.error.cause,
+            "remedy": reading.error.remedy,
+        }
         for reading in refused
         if reading.index is not None
     ]

@@ -110,7 +110,12 @@ class Lane(Generic[T, R]):
             except Exception as error:  # noqa: BLE001  whoever waits decides; the lane must go on
                 level = logging.WARNING if isinstance(error, DependencyDown) else logging.ERROR
                 logs.event(
-                    _log, "lane_call_failed", level=level, lane=self._name, requests=len(taken), cause=type(error).__name__
+                    _log,
+                    "lane_call_failed",
+                    level=level,
+                    lane=self._name,
+                    requests=len(taken),
+                    cause=type(error).__name__,
                 )
                 for _, future in taken:
                     future.set_exception(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 2.5, 5.0)
 _EVENT_RESULTS = ("accepted", "duplicate", "ignored", "refused")
 _PUBLISH_OUTCOMES = ("sent", "failed", "dropped")
+_QUIET_S = 1.0
 
 
 class Measures:
@@ -17,9 +19,14 @@ class Measures:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        events = Counter("jitprov_receiver_events", "Events by what became of them.", ["result"], registry=self._registry)
+        events = Counter(
+            "jitprov_receiver_events", "Events by what became of them.", ["result"], registry=self._registry
+        )
         publishes = Counter(
-            "jitprov_receiver_publishes", "Chains by what became of their sending.", ["outcome"], registry=self._registry
+            "jitprov_receiver_publishes",
+            "Chains by what became of their sending.",
+            ["outcome"],
+            registry=self._registry,
         )
         self._events = {result: events.labels(result) for result in _EVENT_RESULTS}
         self._publishes = {outcome: publishes.labels(outcome) for outcome in _PUBLISH_OUTCOMES}
@@ -32,6 +39,15 @@ class Measures:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        self._told_at_s: dict[int, float] = {}
+
+    def is_news(self, status: int) -> bool:
+        """Tell whether an answer's status was not told of within the last second; it is from now on."""
+        now_s = time.monotonic()
+        if now_s - self._told_at_s.get(status, -_QUIET_S) < _QUIET_S:
+            return False
+        self._told_at_s[status] = now_s
+        return True
 
     def count_events(self, result: str, count: int) -> None:
         """Count events as `accepted`, `duplicate`, `ignored` or `refused`."""

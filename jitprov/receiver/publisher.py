@@ -1,5 +1,7 @@
-"""New provisionings → the broker, off the request's path. The ledger already has them, so nothing here may hold up or
-change an answer: what cannot be sent, or is too much, is left to the reconciler.
+"""New provisionings → the broker, off the request's path; knows neither HTTP nor Celery.
+
+The ledger already has them, so nothing here may hold up or change an answer: what cannot be sent, or is too much, is
+left to the reconciler.
 """
 
 from __future__ import annotations
@@ -90,9 +92,7 @@ class Publisher:
         except Exception as error:  # noqa: BLE001  whatever it is, the reconciler makes it good
             self._on_outcome("failed", 1)
             level = logging.WARNING if isinstance(error, DependencyDown) else logging.ERROR
-            logs.event(
-                _log, "publish_failed", level=level, provisioning_id=provisioning_id, cause=type(error).__name__
-            )
+            logs.event(_log, "publish_failed", level=level, provisioning_id=provisioning_id, cause=type(error).__name__)
             self._given_up.wait(self._pause_s)
         else:
             self._on_outcome("sent", 1)

@@ -18,15 +18,19 @@ class Readiness:
 
     Attributes:
         ask: Raises `DependencyDown` when the ledger is away; blocks, so it runs aside.
+        writes: Tells whether the writer runs.
     """
 
     ask: Callable[[], object]
+    writes: Callable[[], bool]
     _looking: asyncio.Task[str] | None = field(default=None, init=False)
     _seen: str = field(default="", init=False)
     _seen_at_s: float | None = field(default=None, init=False)
 
     async def missing(self) -> str:
         """Return what is missing; empty when all is there."""
+        if not self.writes():
+            return "the writer does not run"
         now_s = asyncio.get_running_loop().time()
         if self._seen_at_s is not None and now_s - self._seen_at_s < _FRESH_S:
             return self._seen

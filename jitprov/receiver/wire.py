@@ -7,15 +7,9 @@ places. Knows nothing of routes.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-
-HEADERS_MAX_BYTES = 32_768
-HEADERS_MAX = 100
-HEADERS_WITHIN_S = 5.0
-# What is still under way when its request was answered already, as after a 401, is read and thrown away that long.
-REST_WITHIN_S = 5.0
 
 _TOO_LARGE = 431
 
@@ -25,7 +19,20 @@ class _HeadersTooLarge(Exception):  # noqa: N818  ends in an answer
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    Attributes:
+        headers_max_bytes: Of one request, its target included; a chunk of the network's more may be read.
+        headers_max: How many headers.
+        headers_within_s: From the first byte, or from connecting, to the last header.
+        rest_within_s: What is under way when its request is answered already, as after a 401, is read and thrown
+            away that long.
+    """
+
+    headers_max_bytes: ClassVar[int] = 32_768
+    headers_max: ClassVar[int] = 100
+    headers_within_s: ClassVar[float] = 5.0
+    rest_within_s: ClassVar[float] = 5.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin the wait for the first request."""
         super().connection_made(transport)
-        self._expect(HEADERS_WITHIN_S)
+        self._expect(self.headers_within_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End all waits."""
@@ -52,25 +59,25 @@ class BoundedHttp(HttpToolsProtocol):
             return
         if self._in_headers:
             self._header_bytes += len(data)
-            if self._header_bytes > HEADERS_MAX_BYTES:
+            if self._header_bytes > self.headers_max_bytes:
                 self._refuse_headers()
         elif not self._in_message and self._deadline is None and self.timeout_keep_alive_task is None:
             # Empty lines between requests stop uvicorn's own timer and begin nothing.
-            self._expect(HEADERS_WITHIN_S)
+            self._expect(self.headers_within_s)
 
     def on_message_begin(self) -> None:
         """Begin a request: its headers must come in time."""
         super().on_message_begin()
         self._in_message = self._in_headers = True
         self._header_bytes = 0
-        self._expect(HEADERS_WITHIN_S)
+        self._expect(self.headers_within_s)
 
     def on_headers_complete(self) -> None:
         """Hand the request on if its headers are within bounds."""
         self._in_headers = False
         self._expect(None)
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > HEADERS_MAX_BYTES or len(self.headers) > HEADERS_MAX:
+        if size > self.headers_max_bytes or len(self.headers) > self.headers_max:
             self._too_large = True
             raise _HeadersTooLarge
         super().on_headers_complete()
@@ -78,15 +85,14 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that all of the request is there."""
         self._in_message = False
-        if self.cycle is not None and self.cycle.response_complete:
-            self._expect(None)
+        self._expect(None)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin the wait for the rest of a request that is answered already."""
         super().on_response_complete()
         if self._in_message and not self.transport.is_closing():
-            self._expect(REST_WITHIN_S)
+            self._expect(self.rest_within_s)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused: 431 for headers beyond the bounds, 400 for the rest."""

@@ -73,7 +73,7 @@ def read_document(raw: bytes, name: str) -> Document:
         msg = f"{name}: larger than {BYTES_MAX // 1024} KiB; split the departments over fewer, broader rules"
         raise ConfigurationError(msg)
     try:
-        loader = _Loader(raw.decode("utf-8-sig"))
+        loader = _Loader(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         msg = f"{name}: not UTF-8 (byte {error.start}). Save it as UTF-8"
         raise ConfigurationError(msg) from None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -111,7 +112,7 @@ def test_a_hundred_threads_get_exactly_what_the_limit_allows(budget: Budget) -> 
     waits = sorted(answer.wait_s for answer in answers if isinstance(answer, Permit))
 
     assert len(waits) == 11
-    assert all(later - sooner > INTERVAL_S / 2 for sooner, later in zip(waits, waits[1:], strict=False))
+    assert all(later - sooner > INTERVAL_S / 2 for sooner, later in pairwise(waits))
     assert {answer.reason for answer in answers if isinstance(answer, Refusal)} == {"busy"}
     assert budget.state().spent_total == 11
 

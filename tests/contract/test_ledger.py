@@ -450,12 +450,13 @@ def test_pages_are_in_order_of_acceptance(ledger: Ledger) -> None:
 
 
 def test_those_who_wait_for_their_profile_are_known(ledger: Ledger) -> None:
-    """The users of provisionings not yet begun are listed, first accepted first, and nobody else."""
-    begun, first, second = opened(ledger), opened(ledger), opened(ledger)
+    """Users whose first step is not done are listed, those held by workers before those who wait, and nobody else."""
+    begun, first, second, past = opened(ledger), opened(ledger), opened(ledger), opened(ledger)
     claimed(ledger, begun)
+    walked(ledger, past)
 
-    assert list(ledger.waiting_users(limit=10)) == [first.user_id, second.user_id]
-    assert list(ledger.waiting_users(limit=1)) == [first.user_id]
+    assert list(ledger.waiting_users(limit=10)) == [begun.user_id, first.user_id, second.user_id]
+    assert list(ledger.waiting_users(limit=2)) == [begun.user_id, first.user_id]
 
 
 def test_forgetting_drops_only_what_ended_well_long_ago(kept: Kept) -> None:

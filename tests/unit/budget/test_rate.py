@@ -21,7 +21,7 @@ RATES = st.builds(
 
 
 def slots_of(rate: BudgetRate, gaps_us: Sequence[int], pauses_us: Sequence[int] = ()) -> list[int]:
-    """The slots that callers get who ask `gaps_us` after one another; some ask while a pause runs."""
+    """Return the slots that callers get who ask `gaps_us` after one another; some ask while a pause runs."""
     now_us, even_us, paused_until_us, slots = 0, rate.burst_us, 0, []
     pauses = list(pauses_us)
     for gap_us in gaps_us:
@@ -35,7 +35,7 @@ def slots_of(rate: BudgetRate, gaps_us: Sequence[int], pauses_us: Sequence[int] 
 
 
 def most_in_a_window(instants_us: Sequence[int], window_us: int) -> int:
-    """The most instants that any span holds, both its ends included."""
+    """Return the most instants that any span holds, both its ends included."""
     times = sorted(instants_us)
     return max(sum(1 for other in times[first:] if other <= times[first] + window_us) for first in range(len(times)))
 
@@ -45,7 +45,9 @@ def most_in_a_window(instants_us: Sequence[int], window_us: int) -> int:
 def test_no_window_ever_holds_more_than_the_limit(rate: BudgetRate, data: st.DataObject) -> None:
     """Whoever asks when, pauses or not, leaves as late and travels as long as allowed: no window is over the limit."""
     interval_us = rate.interval_us
-    gaps = data.draw(st.lists(st.sampled_from([0, 0, 0, 1, interval_us // 3, interval_us, 5 * interval_us]), min_size=40))
+    gaps = data.draw(
+        st.lists(st.sampled_from([0, 0, 0, 1, interval_us // 3, interval_us, 5 * interval_us]), min_size=40)
+    )
     pauses = data.draw(st.lists(st.integers(0, 4 * interval_us), max_size=3))
     slots = slots_of(rate, gaps, pauses)
     lates = st.sampled_from([0, rate.good_for_us // 2, rate.good_for_us])
@@ -62,8 +64,10 @@ def test_the_worst_case_is_the_limit_and_one_interval_more_would_break_it(rate: 
     allowed_us = rate.good_for_us + rate.jitter_us
 
     for late_us, most in [(allowed_us, rate.limit_per_min), (allowed_us + rate.interval_us, rate.limit_per_min + 1)]:
-        arrivals = [slot + late_us if index <= rate.burst_us // rate.interval_us else max(slot, slots[0] + late_us)
-                    for index, slot in enumerate(slots)]
+        arrivals = [
+            slot + late_us if index <= rate.burst_us // rate.interval_us else max(slot, slots[0] + late_us)
+            for index, slot in enumerate(slots)
+        ]
         in_window = most_in_a_window(arrivals, rate.window_us)
         assert in_window <= most
         if late_us > allowed_us:
@@ -117,7 +121,7 @@ def test_a_time_scale_shortens_the_window() -> None:
 @pytest.mark.parametrize(("limit", "headroom", "burst"), [(6, 0.02, 6), (6, 0.0, 0), (6, 1.0, 0), (300, 0.02, -1)])
 def test_a_rate_that_cannot_keep_the_limit_is_refused(limit: int, headroom: float, burst: int) -> None:
     """No even rate, no headroom, a negative burst: refused with the settings' names."""
-    with pytest.raises(ConfigurationError, match="api_burst.*api_headroom"):
+    with pytest.raises(ConfigurationError, match=r"api_burst.*api_headroom"):
         BudgetRate.of(limit, headroom=headroom, burst=burst)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from builders import NINE_AM, a_failure, a_phone, a_profile, a_provisioning
+from consistency import assert_consistent
 from jitprov.domain import provisioning as moves
 from jitprov.domain.ids import TaskId, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, State, Step, StepRecord, StepState
@@ -258,30 +259,8 @@ class AnyLegalWay(RuleBasedStateMachine):
             assert self.record == self.before
 
     @invariant()
-    def the_steps_agree_with_the_whole(self) -> None:
-        current = self.record.step.number
-        for step in CORRIDOR:
-            held = self.record.steps[step]
-            assert held.attempts >= 0
-            assert held.waited_s >= 0
-            assert 1 <= held.generation <= self.record.generation
-            if step.number < current or self.record.state is State.READY:
-                assert held.state is StepState.DONE
-            elif step.number > current:
-                assert held.state is StepState.PENDING
-                assert held.attempts == 0
-            else:
-                assert held.state is not StepState.DONE
-                assert held.generation == self.record.generation
-
-    @invariant()
-    def the_fields_agree_with_the_state(self) -> None:
-        record = self.record
-        assert (record.ended_at is not None) == record.state.ended
-        assert (record.not_before is not None) == (record.state is State.WAITING)
-        assert (record.waiting_for is not None) == (record.state is State.WAITING)
-        assert (record.failure is not None) == (record.state is State.FAILED)
-        assert bool(record.steps_left()) == (not record.state.ended)
+    def the_parts_agree(self) -> None:
+        assert_consistent(self.record)
 
     @invariant()
     def every_task_id_means_one_step_of_one_run(self) -> None:

@@ -44,7 +44,7 @@ def test_skills_are_compared_by_id() -> None:
     """A skill that was renamed since is still the same skill."""
     wanted = a_wanted_state(skills=(a_skill("Billing", skill_id="s-1"),))
 
-    assert diff_skills(wanted, [a_skill("Invoices", skill_id="s-1")]) == ()
+    assert diff_skills(wanted, [a_skill("Invoices", skill_id="s-1")]) is None
 
 
 def test_replacing_sends_the_whole_list_when_one_is_too_many() -> None:

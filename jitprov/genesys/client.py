@@ -1,0 +1,256 @@
+"""The API's operations that jitprov uses, in the domain's words. Each docstring names route, permission and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from jitprov.domain.agent import Phone, Profile, RatedSkill
+from jitprov.domain.ids import is_uuid
+from jitprov.errors import NotYetConsistent, OutcomeUnknown, SetupMissing, Unavailable
+from jitprov.genesys.payloads import (
+    WEBRTC_META_BASE,
+    Malformed,
+    PhoneBase,
+    PhoneSetup,
+    entities_of,
+    parse_phone,
+    parse_user,
+    phone_body,
+    skills_body,
+    text_of,
+)
+from jitprov.genesys.transport import NotFound, Transport
+
+T = TypeVar("T")
+
+USERS_PER_GET = 100
+SKILLS_PER_PATCH = 50
+_SKILLS_PER_PAGE = 500
+_PAGES_MAX = 200
+_EDGES = "/api/v2/telephony/providers/edges"
+
+
+def _checked(user_id: str) -> str:
+    # An id becomes part of a path or a filter, and the phone filter takes wildcards.
+    if not is_uuid(user_id):
+        msg = "a Genesys id is a UUID in lower case"
+        raise ValueError(msg)
+    return user_id
+
+
+def _understood(parse: Callable[[], T], *, safe: bool = True) -> T:
+    try:
+        return parse()
+    except Malformed as error:
+        kind = Unavailable if safe else OutcomeUnknown
+        raise kind(f"the API's answer lacks {error}") from None
+
+
+class GenesysClient:
+    """Genesys Cloud, as far as jitprov needs it. All errors are those of `Transport.request` unless said."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def acting_for(self, provisioning_id: str) -> AbstractContextManager[None]:
+        """See `Transport.acting_for`."""
+        return self._transport.acting_for(provisioning_id)
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._transport.request("GET", path, safe=True, params=params)
+
+    def get_users(self, user_ids: Sequence[str]) -> dict[str, Profile]:
+        """Return the profiles of up to `USERS_PER_GET` users; those the API leaves out are absent.
+
+        Source: GET /api/v2/users?id=…&state=any&expand=skills&expand=station; no permission. Cost: 1.
+        """
+        ids = [_checked(user_id) for user_id in user_ids]
+        if len(ids) > USERS_PER_GET:
+            msg = f"at most {USERS_PER_GET} users per call"
+            raise ValueError(msg)
+        # Without state=any a user who is not active yet is left out; without pageSize all but 25 are.
+        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=["skills", "station"])
+        profiles = _understood(lambda: [parse_user(entity) for entity in entities_of(content)])
+        return {profile.user_id: profile for profile in profiles}
+
+    def get_user(self, user_id: str) -> Profile:
+        """Return one profile.
+
+        Raises:
+            NotYetConsistent: The API does not know the user (yet).
+
+        Source: GET /api/v2/users/{userId}; no permission. Cost: 1.
+        """
+        try:
+            content = self._get(f"/api/v2/users/{_checked(user_id)}", expand=["skills", "station"])
+        except NotFound as missing:
+            raise NotYetConsistent(
+                "the API does not know this user", http_status=404, correlation_id=missing.correlation_id
+            ) from None
+        return _understood(lambda: parse_user(content))
+
+    def list_routing_skills(self) -> dict[str, str]:
+        """Return every active routing skill: name → id.
+
+        Source: GET /api/v2/routing/skills, routing:skill:view. Cost: 1 per 500 skills.
+        """
+        found: dict[str, str] = {}
+        for number in range(1, _PAGES_MAX + 1):
+            content = self._get("/api/v2/routing/skills", pageSize=_SKILLS_PER_PAGE, pageNumber=number)
+            for entity in _understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
+                if str(entity.get("state") or "active") == "active":
+                    found[_understood(lambda entity=entity: text_of(entity, "name"))] = _understood(  # type: ignore[misc]
+                        lambda entity=entity: text_of(entity, "id")  # type: ignore[misc]
+                    )
+            if number >= int(content.get("pageCount") or 1):
+                break
+        return found
+
+    def patch_routing_skills(self, user_id: str, skills: Sequence[RatedSkill]) -> None:
+        """Add or re-rate routing skills of one user; skills left out stay as they are. Safe to repeat.
+
+        Source: PATCH /api/v2/users/{userId}/routingskills/bulk, routing:skill:assign. Cost: 1 per 50.
+        """
+        for start in range(0, len(skills), SKILLS_PER_PATCH):
+            self._skills("PATCH", user_id, skills[start : start + SKILLS_PER_PATCH])
+
+    def put_routing_skills(self, user_id: str, skills: Sequence[RatedSkill]) -> None:
+        """Leave a user exactly these routing skills. Safe to repeat.
+
+        Source: PUT /api/v2/users/{userId}/routingskills/bulk, routing:skill:assign. Cost: 1. Its cap is not known;
+        nothing is split, since a second PUT would replace the first.
+        """
+        self._skills("PUT", user_id, skills)
+
+    def _skills(self, method: str, user_id: str, skills: Sequence[RatedSkill]) -> None:
+        path = f"/api/v2/users/{_checked(user_id)}/routingskills/bulk"
+        try:
+            self._transport.request(method, path, safe=True, json=skills_body(skills))
+        except NotFound as missing:
+            raise NotYetConsistent(
+                "the API does not know this user or skill", http_status=404, correlation_id=missing.correlation_id
+            ) from None
+
+    def get_default_site_id(self) -> str:
+        """Return the organization's default site.
+
+        Raises:
+            SetupMissing: It has none.
+
+        Source: GET /api/v2/organizations/me, no permission. Cost: 1.
+        """
+        content = self._get("/api/v2/organizations/me")
+        site_id = content.get("defaultSiteId") if isinstance(content, dict) else None
+        if not isinstance(site_id, str) or not site_id:
+            raise SetupMissing("the organization has no default site")
+        return site_id
+
+    def find_webrtc_base(self) -> PhoneBase:
+        """Return the WebRTC phone base settings and the line base settings in them.
+
+        Raises:
+            SetupMissing: There are none.
+
+        Source: GET /api/v2/telephony/providers/edges/phonebasesettings, telephony:plugin:all. Cost: 1 per 100.
+        """
+        for number in range(1, _PAGES_MAX + 1):
+            content = self._get(f"{_EDGES}/phonebasesettings", pageSize=100, pageNumber=number, expand=["lines"])
+            for entity in _understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
+                if (entity.get("phoneMetaBase") or {}).get("id") == WEBRTC_META_BASE:
+                    return _understood(
+                        lambda entity=entity: PhoneBase(text_of(entity, "id"), text_of(entity, "lines", 0, "id"))  # type: ignore[misc]
+                    )
+            if number >= int(content.get("pageCount") or 1):
+                break
+        raise SetupMissing("the organization has no WebRTC phone base settings")
+
+    def find_phones(self, user_id: str) -> list[Phone]:
+        """Return the WebRTC phones of one user, oldest name first; deleted ones are left out.
+
+        Source: GET /api/v2/telephony/providers/edges/phones?webRtcUser.id=…&fields=webRtcUser, telephony:plugin:all.
+        Cost: 1.
+        """
+        content = self._get(f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": _checked(user_id)})
+
+        def parse() -> list[Phone]:
+            return [
+                parse_phone(entity)
+                for entity in entities_of(content)
+                if str((entity.get("webRtcUser") or {}).get("id", "")).lower() == user_id
+                and entity.get("state") != "deleted"
+            ]
+
+        return sorted(_understood(parse), key=lambda phone: phone.name)
+
+    def create_phone(self, user_id: str, name: str, setup: PhoneSetup) -> Phone:
+        """Make a WebRTC phone for one user. Not safe to repeat.
+
+        Raises:
+            OutcomeUnknown: It may have been made: look before making another.
+            NotYetConsistent: The name, or the user's phone, is there already: look for it.
+
+        Source: POST /api/v2/telephony/providers/edges/phones, telephony:plugin:all. Cost: 1.
+        """
+        body = phone_body(_checked(user_id), name, setup)
+        try:
+            content = self._transport.request("POST", f"{_EDGES}/phones", safe=False, json=body)
+        except NotFound as missing:
+            raise NotYetConsistent(
+                "the API does not know the user, site or base yet",
+                http_status=404,
+                correlation_id=missing.correlation_id,
+            ) from None
+        return _understood(lambda: parse_phone(content), safe=False)
+
+    def delete_phone(self, phone_id: str) -> None:
+        """Delete a phone; one that is gone is fine.
+
+        Source: DELETE /api/v2/telephony/providers/edges/phones/{phoneId}, telephony:plugin:all. Cost: 1.
+        """
+        try:
+            self._transport.request("DELETE", f"{_EDGES}/phones/{_checked(phone_id)}", safe=True)
+        except NotFound:
+            return
+
+    def find_station(self, user_id: str) -> str | None:
+        """Return the station behind the user's WebRTC phone; None while it is not visible yet.
+
+        Source: GET /api/v2/stations?webRtcUserId=…, no permission; an index that is fed late. Cost: 1.
+        """
+        content = self._get("/api/v2/stations", webRtcUserId=_checked(user_id))
+
+        def parse() -> str | None:
+            entities = [entity for entity in entities_of(content) if entity.get("webRtcUserId", user_id) == user_id]
+            return text_of(entities[0], "id") if entities else None
+
+        return _understood(parse)
+
+    def get_default_station(self, user_id: str) -> str | None:
+        """Return the user's default station; None while none is set.
+
+        Source: GET /api/v2/users/{userId}/station, no permission. Cost: 1.
+        """
+        try:
+            content = self._get(f"/api/v2/users/{_checked(user_id)}/station")
+        except NotFound:
+            return None
+        station = (content or {}).get("defaultStation") or {}
+        return station.get("id") or None
+
+    def set_default_station(self, user_id: str, station_id: str) -> bool:
+        """Ask for a station to be the user's default; the API does it a moment later. Safe to repeat.
+
+        Returns:
+            False when the API does not know the station (yet).
+
+        Source: PUT /api/v2/users/{userId}/station/defaultstation/{stationId}, telephony:plugin:all or
+        telephony:phone:assign; 202. Cost: 1.
+        """
+        path = f"/api/v2/users/{_checked(user_id)}/station/defaultstation/{_checked(station_id.lower())}"
+        try:
+            self._transport.request("PUT", path, safe=True)
+        except NotFound:
+            return False
+        return True

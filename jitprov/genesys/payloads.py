@@ -1,0 +1,138 @@
+"""The border between the API's JSON and the domain's words: what goes in, what comes out, field by field.
+
+Tolerant of fields it does not use, strict about those it does: a missing one is named. Elsewhere in the house an agent is
+an agent; only in this room a *user*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jitprov.domain.agent import Phone, Profile, RatedSkill
+from jitprov.domain.ids import is_uuid
+
+WEBRTC_META_BASE = "inin_webrtc_softphone.json"
+_PHONE_NAME_CHARS_MAX = 60
+_ID_CHARS = 8
+
+
+class Malformed(Exception):
+    """An answer lacks what it should have; the text names the field, never its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneSetup:
+    """What every WebRTC phone of the organization is made with."""
+
+    site_id: str
+    phone_base_id: str
+    line_base_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneBase:
+    """WebRTC phone base settings and the line base settings in them."""
+
+    phone_base_id: str
+    line_base_id: str
+
+
+def text_of(content: Any, *path: str | int) -> str:
+    """Return the non-empty text at a path, or raise `Malformed` naming it."""
+    value = content
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            value = None
+            break
+    if not isinstance(value, str) or not value:
+        raise Malformed(".".join(str(part) for part in path))
+    return value
+
+
+def entities_of(content: Any) -> list[Mapping[str, Any]]:
+    """Return the entities of a listing."""
+    entities = content.get("entities") if isinstance(content, Mapping) else None
+    if not isinstance(entities, list) or not all(isinstance(entity, Mapping) for entity in entities):
+        raise Malformed("entities")
+    return entities
+
+
+def parse_user(content: Mapping[str, Any]) -> Profile:
+    """Return a profile; department, title, skills and station may be missing. Source: model User."""
+    user_id = text_of(content, "id").lower()
+    if not is_uuid(user_id):
+        raise Malformed("id")
+    division = content.get("division") or {}
+    station = (content.get("station") or {}).get("defaultStation") or {}
+    return Profile(
+        user_id=user_id,
+        name=str(content.get("name") or ""),
+        email=str(content.get("email") or ""),
+        department=str(content.get("department") or ""),
+        title=str(content.get("title") or ""),
+        division=str(division.get("name") or ""),
+        state=str(content.get("state") or "active").lower(),
+        skills=tuple(_parse_skill(skill) for skill in content.get("skills") or ()),
+        default_station_id=str(station.get("id") or ""),
+    )
+
+
+def _parse_skill(content: Mapping[str, Any]) -> RatedSkill:
+    proficiency = content.get("proficiency")
+    if not isinstance(proficiency, int | float):
+        raise Malformed("skills.proficiency")
+    return RatedSkill(str(content.get("name") or ""), float(proficiency), text_of(content, "id"))
+
+
+def skills_body(skills: Sequence[RatedSkill]) -> list[dict[str, Any]]:
+    """Return the array that the bulk operations take. Source: model UserRoutingSkillPost."""
+    for skill in skills:
+        if not 0.0 <= skill.proficiency <= 5.0:  # noqa: PLR2004  the API's bounds
+            msg = f"proficiency of {skill.name}: 0.0 to 5.0"
+            raise ValueError(msg)
+    return [{"id": skill.skill_id, "proficiency": skill.proficiency} for skill in skills]
+
+
+def phone_name(profile: Profile) -> str:
+    """Return the name of an agent's phone: unique, tells whose it is, the same each time.
+
+    Phone names must be unique in an organization; two agents may share a name, so the start of the user id follows.
+    """
+    kept = "".join(char if char.isalnum() or char in " .-_" else " " for char in profile.name)
+    shown = " ".join(kept.split())[:_PHONE_NAME_CHARS_MAX].strip() or "Agent"
+    return f"{shown} {profile.user_id[:_ID_CHARS]} WebRTC"
+
+
+def phone_body(user_id: str, name: str, setup: PhoneSetup) -> dict[str, Any]:
+    """Return the body of a new WebRTC phone. Source: model Phone, and the official provisioning example."""
+    line_base = {"id": setup.line_base_id}
+    return {
+        "name": name,
+        "site": {"id": setup.site_id},
+        "phoneBaseSettings": {"id": setup.phone_base_id},
+        "lineBaseSettings": line_base,
+        "phoneMetaBase": {"id": WEBRTC_META_BASE},
+        "lines": [{"name": f"{name} line", "lineBaseSettings": line_base}],
+        "capabilities": {
+            "provisions": False,
+            "registers": False,
+            "dualRegisters": False,
+            "allowReboot": False,
+            "noRebalance": False,
+            "noCloudProvisioning": False,
+            "mediaCodecs": ["audio/opus"],
+            "cdm": True,
+        },
+        "webRtcUser": {"id": user_id},
+    }
+
+
+def parse_phone(content: Mapping[str, Any]) -> Phone:
+    """Return a phone; the id of its first line may double as its station's."""
+    return Phone(
+        phone_id=text_of(content, "id"), line_id=text_of(content, "lines", 0, "id"), name=str(content.get("name") or "")
+    )

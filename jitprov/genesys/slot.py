@@ -1,0 +1,34 @@
+"""Taking a slot of the shared budget: waits in place while it is near, refuses when it is far. Fails closed."""
+
+from __future__ import annotations
+
+from jitprov.budget import Budget, Refusal
+from jitprov.domain.clock import Clock
+from jitprov.errors import BudgetDenied, DependencyDown
+from jitprov.settings import Settings
+
+_TRIES = 3
+_AWAY_S = 5.0
+
+
+def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
+    """Return when the request may leave: now.
+
+    A caller that woke too late for its slot asks again, since late requests bunch up.
+
+    Raises:
+        BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent.
+    """
+    scale = settings.time_scale
+    for _ in range(_TRIES):
+        try:
+            answer = budget.reserve(wait_max_s=settings.budget_wait_max_s)
+        except DependencyDown as error:
+            raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error
+        if isinstance(answer, Refusal):
+            raise BudgetDenied(f"no slot in time ({answer.reason})", wait_s=answer.wait_s * scale)
+        asked_s = clock.monotonic_s()
+        clock.wait(answer.wait_s * scale)
+        if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:
+            return
+    raise BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)

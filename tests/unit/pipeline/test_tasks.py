@@ -1,0 +1,116 @@
+"""From an outcome to Celery's verb, and from the message to the runner."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from celery import Task
+from celery.exceptions import Ignore
+
+from builders import a_failure
+from jitprov.domain.ids import parse_task_id
+from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
+from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.pipeline.chain import signatures
+from jitprov.pipeline.names import QUEUES, task_name
+from jitprov.pipeline.tasks import COUNTDOWN_MAX_S, ProvisioningFailed, StepWaits, act
+
+PROVISIONING_ID = "0b9a1c7e-3f52-4d68-9a01-5c7e3f520000"
+
+
+class Retried(Exception):  # noqa: N818  not an error
+    """What the stub's `retry` gives to be raised."""
+
+
+class StubTask:
+    """Notes what it was asked to do."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def retry(self, **asked: Any) -> Retried:
+        self.asked.append(asked)
+        return Retried()
+
+
+@pytest.fixture
+def task() -> StubTask:
+    return StubTask()
+
+
+def acted(task: StubTask, outcome: Outcome) -> None:
+    act(cast("Task", task), outcome)
+
+
+@pytest.mark.parametrize("outcome", [Done(), Skip("done", chain_goes_on=True)])
+def test_what_is_done_lets_the_chain_go_on(task: StubTask, outcome: Outcome) -> None:
+    """A done step, now or before, returns, so that Celery sends the next message."""
+    acted(task, outcome)
+
+    assert task.asked == []
+
+
+@pytest.mark.parametrize("reason", ["ended", "stale", "early", "leased", "unknown"])
+def test_what_has_no_business_is_ignored(task: StubTask, reason: str) -> None:
+    """A message without business ends its chain without success and without failure."""
+    with pytest.raises(Ignore, match=reason):
+        acted(task, Skip(reason))
+
+
+@pytest.mark.parametrize("kind", [Snooze, Retry])
+def test_a_wait_is_a_retry_in_celery(task: StubTask, kind: type[Snooze | Retry]) -> None:
+    """A wait keeps the message for its time, and Flower shows why it waits."""
+    with pytest.raises(Retried):
+        acted(task, kind(7.5, a_failure()))
+
+    (asked,) = task.asked
+    assert asked["countdown"] == 7.5
+    assert isinstance(asked["exc"], StepWaits)
+    assert str(asked["exc"]) == str(a_failure())
+
+
+@pytest.mark.parametrize("kind", [Snooze, Retry])
+def test_a_long_wait_lives_in_the_ledger(task: StubTask, kind: type[Snooze | Retry]) -> None:
+    """A wait near the broker's visibility timeout gives the message up: the reconciler sends it when it is due."""
+    with pytest.raises(Retried):
+        acted(task, kind(COUNTDOWN_MAX_S, a_failure()))
+    with pytest.raises(Ignore):
+        acted(task, kind(COUNTDOWN_MAX_S + 0.1, a_failure()))
+
+    assert len(task.asked) == 1
+
+
+def test_a_failure_is_a_failure_in_flower(task: StubTask) -> None:
+    """A failed step raises one line with code, cause, remedy and correlation id."""
+    with pytest.raises(ProvisioningFailed) as caught:
+        acted(task, Fail(a_failure()))
+
+    assert str(caught.value) == str(a_failure())
+
+
+def test_every_step_is_a_task_of_its_own_queue() -> None:
+    """Each step's task is registered under its name, counts no attempts itself, and has a queue of that name."""
+    from jitprov.celery import app  # noqa: PLC0415  after `tasks` has registered them
+
+    for step in CORRIDOR:
+        registered = app.tasks[task_name(step)]
+        assert registered.max_retries is None
+    assert set(QUEUES) == {task_name(step) for step in CORRIDOR}
+    assert QUEUES[0] == task_name(CORRIDOR[-1])
+
+
+@pytest.mark.parametrize("first", CORRIDOR)
+def test_a_chain_carries_the_id_and_nothing_else(first: Step) -> None:
+    """From any step on, each message holds one provisioning id, takes no result, and has the id that the ledger knows."""
+    made = signatures(PROVISIONING_ID, generation=3, first=first)
+
+    assert [signature.task for signature in made] == [task_name(step) for step in CORRIDOR[first.number - 1 :]]
+    for signature, step in zip(made, CORRIDOR[first.number - 1 :], strict=True):
+        assert tuple(signature.args) == (PROVISIONING_ID,)
+        assert signature.kwargs == {}
+        assert signature.immutable
+        assert signature.options["queue"] == task_name(step)
+        meant = parse_task_id(signature.options["task_id"])
+        assert meant is not None
+        assert (meant.provisioning_id, meant.generation, meant.step_number) == (PROVISIONING_ID, 3, step.number)
