@@ -87,7 +87,10 @@ class Settings(BaseSettings):
         default="auto", description="Where a station id comes from; auto finds out whether the line id is one."
     )
     station_first_look_s: float = Field(
-        default=6.0, ge=0, le=60, description="Wait after making a phone before its station is looked for, and between looks."
+        default=6.0,
+        ge=0,
+        le=60,
+        description="Wait after making a phone before its station is looked for, and between looks.",
     )
 
     # --- budget ---------------------------------------------------------------------------------------------
@@ -98,10 +101,15 @@ class Settings(BaseSettings):
         default=0.02, ge=0.0034, le=0.9, description="Share of the limit left unused, so that jitter never breaks it."
     )
     api_burst: int = Field(
-        default=0, ge=0, description="Calls that may leave at once after idling; lowers the even rate (rate x 60 + burst <= limit)."
+        default=0,
+        ge=0,
+        description="Calls that may leave at once after idling; lowers the even rate (rate x 60 + burst <= limit).",
     )
     budget_wait_max_s: float = Field(
-        default=20.0, gt=0, le=40, description="Longest wait for a slot inside a worker; longer waits go back to the queue."
+        default=20.0,
+        gt=0,
+        le=40,
+        description="Longest wait for a slot inside a worker; longer waits go back to the queue.",
     )
 
     # --- rules ----------------------------------------------------------------------------------------------
@@ -110,7 +118,9 @@ class Settings(BaseSettings):
     # --- receiver -------------------------------------------------------------------------------------------
     receiver_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     receiver_port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on.")
-    webhook_key: SecretStr = Field(default=SecretStr(""), description="Key that EventBridge sends; at least 32 characters.")
+    webhook_key: SecretStr = Field(
+        default=SecretStr(""), description="Key that EventBridge sends; at least 32 characters."
+    )
     webhook_key_next: SecretStr = Field(default=SecretStr(""), description="Second active key, for rotation.")
     webhook_header: str = Field(
         default="X-API-Key", pattern=r"^[A-Za-z0-9-]{1,64}$", description="Header that carries the key."
@@ -121,7 +131,9 @@ class Settings(BaseSettings):
     start_actions: Words = Field(default=("Create",), description="Actions that start a provisioning.")
 
     # --- pipeline -------------------------------------------------------------------------------------------
-    worker_concurrency: int = Field(default=8, ge=1, le=256, description="Slots per worker; latency x rate + 2 is enough.")
+    worker_concurrency: int = Field(
+        default=8, ge=1, le=256, description="Slots per worker; latency x rate + 2 is enough."
+    )
     attempts_max: int = Field(default=6, ge=1, le=50, description="Attempts of one step before it fails.")
     backoff_base_s: float = Field(default=2.0, gt=0, le=60, description="Ceiling of the first backoff.")
     backoff_cap_s: float = Field(default=60.0, gt=0, le=600, description="Ceiling of any backoff.")
@@ -133,22 +145,31 @@ class Settings(BaseSettings):
     )
     reconcile_every_s: float = Field(default=5.0, gt=0, le=60, description="Pause between two looks of the reconciler.")
     message_grace_s: float = Field(
-        default=20.0, ge=1, le=600, description="How long a message may be on its way before the reconciler looks for it."
+        default=20.0,
+        ge=1,
+        le=600,
+        description="How long a message may be on its way before the reconciler looks for it.",
     )
     keep_ended_days: float = Field(
-        default=30.0, ge=15, description="How long ended provisionings and event ids are kept (SQS keeps dead letters 14 days)."
+        default=30.0,
+        ge=15,
+        description="How long ended provisionings and event ids are kept (SQS keeps dead letters 14 days).",
     )
 
     # --- Flower ---------------------------------------------------------------------------------------------
     flower_host: str = Field(default="127.0.0.1", description="Address of Flower; keep it behind a proxy.")
     flower_port: int = Field(default=5555, ge=0, le=65535, description="Port of Flower.")
     flower_user: str = Field(default="operator", pattern=r"^[^:\s]{1,64}$", description="User of Flower's basic auth.")
-    flower_password: SecretStr = Field(default=SecretStr(""), description="Its password; Flower refuses to start without.")
+    flower_password: SecretStr = Field(
+        default=SecretStr(""), description="Its password; Flower refuses to start without."
+    )
 
     # --- embedded stack -------------------------------------------------------------------------------------
     redis_server: str = Field(default="", description="Path of redis-server for the embedded stack; found when unset.")
     redis_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded Redis; 0 takes a free one.")
-    sandbox_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded sandbox; 0 takes a free one.")
+    sandbox_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the embedded sandbox; 0 takes a free one."
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
@@ -166,7 +187,10 @@ class Settings(BaseSettings):
         if self.api_url:
             parts = urlsplit(self.api_url)
             if parts.scheme not in {"http", "https"} or parts.hostname not in _LOOPBACK:
-                msg = "JITPROV_API_URL: only a sandbox on this machine (http://127.0.0.1:PORT). For Genesys Cloud set JITPROV_REGION"
+                msg = (
+                    "JITPROV_API_URL: only a sandbox on this machine (http://127.0.0.1:PORT). "
+                    "For Genesys Cloud set JITPROV_REGION"
+                )
                 raise ValueError(msg)
         elif self.time_scale != 1.0:
             msg = "JITPROV_TIME_SCALE: only with a sandbox (JITPROV_API_URL). Unset it"
@@ -175,7 +199,7 @@ class Settings(BaseSettings):
             msg = f"JITPROV_REGION: unknown domain. Known: {', '.join(sorted(REGIONS))}"
             raise ValueError(msg)
         if self.api_burst >= self.api_limit_per_min * (1 - self.api_headroom):
-            msg = "JITPROV_API_BURST: leaves no even rate; make it smaller than JITPROV_API_LIMIT_PER_MIN less the headroom"
+            msg = "JITPROV_API_BURST: leaves no even rate; make it smaller than the limit less the headroom"
             raise ValueError(msg)
         return self
 
@@ -212,7 +236,8 @@ def read_settings(**given: object) -> Settings:
         ConfigurationError: Names each wrong setting and its variable; never shows a value.
     """
     try:
-        return Settings(_secrets_dir=_secrets_dir(), **given)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own keywords
+        # pydantic-settings' own keywords, which its type does not show
+        return Settings(_secrets_dir=_secrets_dir(), **given)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         lines = []
         for item in error.errors(include_input=False, include_url=False):

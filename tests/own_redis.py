@@ -15,7 +15,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 
-
 class OwnRedis:
     """A real redis-server of one test, on its own port, with AOF."""
 

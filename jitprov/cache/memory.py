@@ -51,7 +51,7 @@ class MemoryCache:
 
     @contextmanager
     def single_flight(
-        self, name: str, *, hold_s: float, wait: Callable[[float], None], wait_max_s: float
+        self, name: str, *, hold_s: float, wait: Callable[[float], object], wait_max_s: float
     ) -> Iterator[bool]:
         """See `Cache.single_flight`."""
         token = object()

@@ -20,7 +20,7 @@ def pauses(wait_max_s: float) -> Iterator[float]:
         pause_s = min(pause_s * _GROWTH, _LONGEST_S)
 
 
-def wait_for_turn(name: str, take: Callable[[], bool], *, wait: Callable[[float], None], wait_max_s: float) -> bool:
+def wait_for_turn(name: str, take: Callable[[], bool], *, wait: Callable[[float], object], wait_max_s: float) -> bool:
     """Return once `take` succeeded: False when it did at once, True when another was first.
 
     Args:

@@ -34,7 +34,7 @@ class Cache(Protocol):
         ...
 
     def single_flight(
-        self, name: str, *, hold_s: float, wait: Callable[[float], None], wait_max_s: float
+        self, name: str, *, hold_s: float, wait: Callable[[float], object], wait_max_s: float
     ) -> AbstractContextManager[bool]:
         """Let one caller at a time, of all workers, do something.
 

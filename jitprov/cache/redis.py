@@ -115,7 +115,7 @@ class RedisCache:
 
     @contextmanager
     def single_flight(
-        self, name: str, *, hold_s: float, wait: Callable[[float], None], wait_max_s: float
+        self, name: str, *, hold_s: float, wait: Callable[[float], object], wait_max_s: float
     ) -> Iterator[bool]:
         """See `Cache.single_flight`."""
         token = uuid4().hex

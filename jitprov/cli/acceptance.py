@@ -29,9 +29,7 @@ def wrong_agents(users: Sequence[Mapping[str, Any]], rules: RuleBook) -> list[Wr
     """
     found: list[Wrong] = []
     for user in users:
-        profile = Profile(
-            user_id=user["id"], department=user.get("department") or "", title=user.get("title") or ""
-        )
+        profile = Profile(user_id=user["id"], department=user.get("department") or "", title=user.get("title") or "")
         wanted = rules.wanted_for(profile)
         should = {skill.name: skill.proficiency for skill in wanted.skills}
         has = {skill["name"]: skill["proficiency"] for skill in user["skills"]}

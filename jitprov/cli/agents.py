@@ -23,7 +23,8 @@ from jitprov.settings import settings
 from jitprov.wiring import make_ledger
 
 AnyId = Annotated[
-    str, typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False)
+    str,
+    typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False),
 ]
 
 _COLOURS = {State.READY: "green", State.FAILED: "bold red", State.WAITING: "yellow", State.RUNNING: "cyan"}
@@ -105,7 +106,11 @@ def show(any_id: AnyId, json_: Json = False) -> None:
 
 def _print_record(record: Provisioning) -> None:
     profile = record.findings.profile
-    who = f"{profile.name} <{profile.email}>, {profile.department or 'no department'}" if profile else "profile not read yet"
+    who = (
+        f"{profile.name} <{profile.email}>, {profile.department or 'no department'}"
+        if profile
+        else "profile not read yet"
+    )
     out.print(f"{_coloured(record.state)}  {escape(who)}")
     out.print(f"user {record.user_id}  provisioning {record.provisioning_id}  event {record.event_id}", soft_wrap=True)
     times = f"accepted {record.accepted_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -77,9 +77,13 @@ def demo(
     """
     folder = Path(tempfile.mkdtemp(prefix="jitprov-demo-"))
     # The demo never reaches a real organization, whatever the environment says.
-    chosen = read_settings(client_id="", client_secret="", api_url="", time_scale=1.0, key_prefix="jitprov:", data_dir=folder)
+    chosen = read_settings(
+        client_id="", client_secret="", api_url="", time_scale=1.0, key_prefix="jitprov:", data_dir=folder
+    )
     try:
-        with Stack(chosen, data_dir=folder, time_scale=time_scale, throw_away=True, own_ports=True, tell=err.print) as running:
+        with Stack(
+            chosen, data_dir=folder, time_scale=time_scale, throw_away=True, own_ports=True, tell=err.print
+        ) as running:
             summary = _run(running, agents, interactive=err.is_terminal)
             _report(summary, json_=json_)
             if keep:
@@ -145,7 +149,7 @@ def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) 
                 if now.ended >= agents:
                     return now
                 if elapsed_s > patience_s:
-                    msg = f"only {now.ended} of {agents} agents ended within {patience_s:.0f} s; logs are in {running.logs}"
+                    msg = f"only {now.ended} of {agents} agents ended in {patience_s:.0f} s; see the logs in {running.logs}"
                     raise DependencyDown(msg)
                 running.check()
                 pause.wait(_LOOK_EVERY_S)
@@ -159,10 +163,22 @@ def _report(summary: Summary, *, json_: bool) -> None:
         emit_json("demo", good=summary.good, **asdict(summary))
         return
     mark = "[green]✔[/]" if summary.good else "[bold red]✘[/]"
-    out.print(f"{mark} {summary.ready} of {summary.agents} agents call-ready in {summary.took_s:.1f} s, {summary.failed} failed")
-    out.print(f"  first {summary.timing.first_s:.1f} s, median {summary.timing.median_s:.1f} s, last {summary.timing.last_s:.1f} s after the first event")
-    out.print(f"  {summary.calls} API calls, {summary.calls_per_agent:.2f} per agent; {summary.answers_429} answers 429")
-    over = "never exceeded" if not summary.windows_over_limit else f"[bold red]exceeded {summary.windows_over_limit} times[/]"
+    out.print(
+        f"{mark} {summary.ready} of {summary.agents} agents call-ready in {summary.took_s:.1f} s, "
+        f"{summary.failed} failed"
+    )
+    out.print(
+        f"  first {summary.timing.first_s:.1f} s, median {summary.timing.median_s:.1f} s, "
+        f"last {summary.timing.last_s:.1f} s after the first event"
+    )
+    out.print(
+        f"  {summary.calls} API calls, {summary.calls_per_agent:.2f} per agent; {summary.answers_429} answers 429"
+    )
+    over = (
+        "never exceeded"
+        if not summary.windows_over_limit
+        else f"[bold red]exceeded {summary.windows_over_limit} times[/]"
+    )
     out.print(f"  busiest minute {summary.worst_window} of {summary.limit_per_min} allowed: {over}")
     out.print("  checked in the sandbox: skills as the rules say, one phone each, its station set")
     for wrong in summary.wrong[:20]:

@@ -49,7 +49,9 @@ def check_keys(chosen: Settings) -> Iterator[Check]:
     for name, (secret, variable) in secrets.items():
         long_enough = len(secret.get_secret_value()) >= (KEY_CHARS_MIN if name == "webhook key" else 1)
         remedy = "" if long_enough else f"Set {variable}; at least {KEY_CHARS_MIN} random characters"
-        yield Check(name, "ok" if long_enough else "configuration", "set" if long_enough else "missing or too short", remedy)
+        yield Check(
+            name, "ok" if long_enough else "configuration", "set" if long_enough else "missing or too short", remedy
+        )
 
 
 def check_redis(chosen: Settings) -> Iterator[Check]:
@@ -70,7 +72,9 @@ def check_workers(_: Settings) -> Iterator[Check]:
     try:
         answers = app.control.ping(timeout=1.0)
     except Exception as error:  # noqa: BLE001  kombu raises what its transport raises; all of it means the same here
-        yield Check("workers", "down", f"the broker does not answer ({type(error).__name__})", "Check JITPROV_REDIS_URL")
+        yield Check(
+            "workers", "down", f"the broker does not answer ({type(error).__name__})", "Check JITPROV_REDIS_URL"
+        )
         return
     names = [name for answer in answers for name in answer]
     if names:
@@ -82,7 +86,9 @@ def check_workers(_: Settings) -> Iterator[Check]:
 def check_genesys(chosen: Settings) -> Iterator[Check]:
     """Do the credentials work, and does the organization have what rules and phones need?"""
     if not chosen.client_id:
-        yield Check("Genesys credentials", "configuration", "not set", "Set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET")
+        yield Check(
+            "Genesys credentials", "configuration", "not set", "Set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET"
+        )
         return
     kept = make_services(chosen)
     rules = load_rules(chosen.rules_file)
@@ -129,7 +135,9 @@ def examine(chosen: Settings) -> list[Check]:
 
 
 def doctor(
-    show_settings: Annotated[bool, typer.Option("--settings", help="Also print every setting with its origin.")] = False,
+    show_settings: Annotated[
+        bool, typer.Option("--settings", help="Also print every setting with its origin.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """The checklist before the day: Redis, persistence, workers, credentials, skills, site, phone base, keys.

@@ -31,15 +31,18 @@ def register(app: typer.Typer) -> None:
 
 def receiver() -> None:
     """The webhook: takes events, writes them to the ledger, enqueues chains."""
-    from jitprov.pipeline.chain import enqueue, publish_impatiently  # noqa: PLC0415  Celery only where it is used
+    from jitprov.desk.room import Desk, make_room  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
-    from jitprov.wiring import make_ledger  # noqa: PLC0415
+    from jitprov.wiring import make_budget, make_ledger  # noqa: PLC0415
 
     chosen = settings()
     logs.setup(chosen.log_level)
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
-    serve(chosen, make_ledger(chosen, timeout_s=1.0), enqueue)
+    ledger = make_ledger(chosen, timeout_s=1.0)
+    desk = Desk(ledger, make_budget(chosen), enqueue_again, grace_s=chosen.message_grace_s)
+    serve(chosen, ledger, enqueue, rooms=[make_room(desk, operator_key=chosen.operator_key.get_secret_value())])
 
 
 def worker(ctx: typer.Context) -> None:
@@ -101,4 +104,9 @@ def sandbox(
     except (OSError, ValueError, OptionError) as error:
         msg = f"sandbox: {error}"
         raise ConfigurationError(msg) from error
-    serve(chosen, lambda host, data, control: print(f"sandbox: API http://{host}:{data}  control http://{host}:{control}", flush=True))
+    serve(
+        chosen,
+        lambda host, data, control: print(
+            f"sandbox: API http://{host}:{data}  control http://{host}:{control}", flush=True
+        ),
+    )

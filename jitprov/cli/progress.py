@@ -95,9 +95,14 @@ def draw(now: Snapshot, *, elapsed_s: float) -> RenderableType:
     table.add_row("budget", ProgressBar(total=meter.limit_per_min, completed=meter.spent_last_min, width=50))
     paused = f"   paused {meter.paused_s:.0f} s: {meter.pause_reason}" if meter.paused_s else ""
     table.add_row(
-        "", f"{meter.spent_last_min} of {meter.limit_per_min} calls in the last API minute, {meter.spent_total} in all{paused}"
+        "",
+        f"{meter.spent_last_min} of {meter.limit_per_min} calls in the last API minute, "
+        f"{meter.spent_total} in all{paused}",
     )
-    why = ", ".join(f"{reason} {number}" for reason, number in now.waiting_for.items()) or "nobody waits for anything but the budget"
+    why = (
+        ", ".join(f"{reason} {number}" for reason, number in now.waiting_for.items())
+        or "nobody waits for anything but the budget"
+    )
     table.add_row("waits", why)
     left = f"about {now.time_left_s:.0f} s left" if now.time_left_s is not None else ""
     return Group(table, Text(f"{elapsed_s:.0f} s since the first sign-in   {left}", style="dim"))

@@ -26,7 +26,9 @@ def print_addresses(running: Running) -> None:
 
 
 def up(
-    time_scale: Annotated[float, typer.Option(min=1, max=600, help="Only with the sandbox: API seconds per second.")] = 1.0,
+    time_scale: Annotated[
+        float, typer.Option(min=1, max=600, help="Only with the sandbox: API seconds per second.")
+    ] = 1.0,
 ) -> None:
     """Start Redis, receiver, worker, reconciler and Flower on this machine, and keep them up.
 

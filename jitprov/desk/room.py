@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,84 +26,94 @@ from jitprov.pipeline.operations import Answer, Verdict, cancel, retry
 _HERE = Path(__file__).parent
 _STATUS_OF = {Verdict.UNKNOWN: 404, Verdict.REFUSED: 409}
 _PAGE_MAX = 500
+_CAUSES_OF = 10_000
 
 
-def make_room(
-    ledger: Ledger,
-    budget: Budget,
-    enqueue_again: Callable[[Provisioning], None],
-    *,
-    operator_key: str,
-    grace_s: float,
-) -> APIRouter:
-    """Return the routes of the room.
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the room's handlers work with.
 
-    Args:
+    Attributes:
         ledger: The truth.
         budget: The meter.
         enqueue_again: Sends a provisioning's chain from its recorded step.
-        operator_key: Lets people in; empty keeps the room closed.
         grace_s: How long a message may be on its way, in real seconds.
+        pages: The templates.
     """
-    guard = Guard(operator_key)
-    reading, changing = [Depends(guard.may_read)], [Depends(guard.may_change)]
-    pages = Jinja2Templates(directory=_HERE / "templates")
-    room = APIRouter()
 
-    def known(any_id: str) -> Provisioning:
-        record = ledger.find(any_id)
-        if record is None:
-            raise HTTPException(404, "nothing is known by this id")
-        return record
+    ledger: Ledger
+    budget: Budget
+    enqueue_again: Callable[[Provisioning], None]
+    grace_s: float
+    pages: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(directory=_HERE / "templates"))
 
-    def told(answer: Answer) -> dict[str, Any]:
-        if answer.verdict in _STATUS_OF:
-            raise HTTPException(_STATUS_OF[answer.verdict], answer.text)
-        record = describe(answer.record) if answer.record else None
-        return {"verdict": answer.verdict, "text": answer.text, "provisioning": record}
-
-    @room.get("/api/provisionings", dependencies=reading)
     def list_all(
+        self,
         state: Annotated[list[State] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = 100,
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> dict[str, Any]:
-        records = ledger.page(tuple(state or ()), offset=offset, limit=limit)
-        return {"counts": ledger.count(), "provisionings": [describe(record) for record in records]}
+        """GET /api/provisionings: counts, and a page of provisionings, first accepted first."""
+        records = self.ledger.page(tuple(state or ()), offset=offset, limit=limit)
+        return {"counts": self.ledger.count(), "provisionings": [describe(record) for record in records]}
 
-    @room.get("/api/provisionings/{any_id}", dependencies=reading)
-    def show(any_id: str) -> dict[str, Any]:
-        return describe(known(any_id))
+    def show(self, any_id: str) -> dict[str, Any]:
+        """GET /api/provisionings/{any_id}: one, by any id."""
+        return describe(self._known(any_id))
 
-    @room.post("/api/provisionings/{any_id}/retry", dependencies=changing)
-    def do_retry(any_id: str) -> dict[str, Any]:
-        return told(retry(ledger, enqueue_again, any_id, grace_s=grace_s))
+    def retry(self, any_id: str) -> dict[str, Any]:
+        """POST /api/provisionings/{any_id}/retry."""
+        return _told(retry(self.ledger, self.enqueue_again, any_id, grace_s=self.grace_s))
 
-    @room.post("/api/provisionings/{any_id}/cancel", dependencies=changing)
-    def do_cancel(any_id: str) -> dict[str, Any]:
-        return told(cancel(ledger, any_id, grace_s=grace_s))
+    def cancel(self, any_id: str) -> dict[str, Any]:
+        """POST /api/provisionings/{any_id}/cancel."""
+        return _told(cancel(self.ledger, any_id, grace_s=self.grace_s))
 
-    @room.get("/api/budget", dependencies=reading)
-    def show_budget() -> dict[str, Any]:
-        return asdict(budget.state())
+    def show_budget(self) -> dict[str, Any]:
+        """GET /api/budget: the meter."""
+        return asdict(self.budget.state())
 
-    @room.get("/", dependencies=reading, response_class=HTMLResponse)
-    def board(request: Request, state: Annotated[State | None, Query()] = None) -> HTMLResponse:
-        failed = ledger.page((State.FAILED,), limit=10_000)
-        return pages.TemplateResponse(
-            request,
-            "board.html",
-            {
-                "counts": ledger.count(),
-                "budget": budget.state(),
-                "causes": Counter(record.failure.code for record in failed if record.failure).most_common(),
-                "records": ledger.page((state,) if state else (), limit=100),
-                "chosen": state,
-            },
-        )
+    def board(self, request: Request, state: Annotated[State | None, Query()] = None) -> HTMLResponse:
+        """GET /: all agents."""
+        failed = self.ledger.page((State.FAILED,), limit=_CAUSES_OF)
+        shown = {
+            "counts": self.ledger.count(),
+            "budget": self.budget.state(),
+            "causes": Counter(record.failure.code for record in failed if record.failure).most_common(),
+            "records": self.ledger.page((state,) if state else (), limit=100),
+            "chosen": state,
+        }
+        return self.pages.TemplateResponse(request, "board.html", shown)
 
-    @room.get("/agents/{any_id}", dependencies=reading, response_class=HTMLResponse)
-    def agent(request: Request, any_id: str) -> HTMLResponse:
-        return pages.TemplateResponse(request, "agent.html", {"record": known(any_id), "corridor": CORRIDOR})
+    def agent(self, request: Request, any_id: str) -> HTMLResponse:
+        """GET /agents/{any_id}: one agent."""
+        shown = {"record": self._known(any_id), "corridor": CORRIDOR}
+        return self.pages.TemplateResponse(request, "agent.html", shown)
 
+    def _known(self, any_id: str) -> Provisioning:
+        record = self.ledger.find(any_id)
+        if record is None:
+            raise HTTPException(404, "nothing is known by this id")
+        return record
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    if answer.verdict in _STATUS_OF:
+        raise HTTPException(_STATUS_OF[answer.verdict], answer.text)
+    record = describe(answer.record) if answer.record else None
+    return {"verdict": answer.verdict, "text": answer.text, "provisioning": record}
+
+
+def make_room(desk: Desk, *, operator_key: str) -> APIRouter:
+    """Return the routes of the room; an empty key keeps all of them closed."""
+    guard = Guard(operator_key)
+    reading, changing = [Depends(guard.may_read)], [Depends(guard.may_change)]
+    room = APIRouter()
+    room.get("/api/provisionings", dependencies=reading)(desk.list_all)
+    room.get("/api/provisionings/{any_id}", dependencies=reading)(desk.show)
+    room.post("/api/provisionings/{any_id}/retry", dependencies=changing)(desk.retry)
+    room.post("/api/provisionings/{any_id}/cancel", dependencies=changing)(desk.cancel)
+    room.get("/api/budget", dependencies=reading)(desk.show_budget)
+    room.get("/", dependencies=reading, response_class=HTMLResponse)(desk.board)
+    room.get("/agents/{any_id}", dependencies=reading, response_class=HTMLResponse)(desk.agent)
     return room

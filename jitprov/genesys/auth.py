@@ -6,8 +6,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 import requests
 from cryptography.fernet import Fernet, InvalidToken
@@ -135,14 +134,10 @@ class TokenSource:
             )
         token, lifetime_s = content.get("access_token"), content.get("expires_in")
         if status != 200 or not isinstance(token, str) or not isinstance(lifetime_s, int | float):  # noqa: PLR2004
-            raise Unavailable(
-                "the login host's answer holds no token", http_status=status, correlation_id=trace
-            )
+            raise Unavailable("the login host's answer holds no token", http_status=status, correlation_id=trace)
         real_s = float(lifetime_s) / self._settings.time_scale
         good_for_s = max(real_s - _EARLY_S / self._settings.time_scale, real_s / 2)
         until = self._clock.wall_s() + good_for_s
-        try:
+        with suppress(DependencyDown):  # the token is good all the same; the next worker asks for its own
             self._cache.put(self._name, self._fernet.encrypt(json.dumps([token, until]).encode()), ttl_s=good_for_s)
-        except DependencyDown:
-            pass  # the token is good all the same; the next worker asks for its own
         return token, until

@@ -91,7 +91,9 @@ class Catalogue:
         kept = self._kept(name)
         if kept is not None:
             return kept
-        with self._cache.single_flight(f"catalogue:{name}", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S) as late:
+        with self._cache.single_flight(
+            f"catalogue:{name}", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S
+        ) as late:
             kept = self._kept(name) if late else None
             if kept is None:
                 kept = fetch()

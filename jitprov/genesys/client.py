@@ -172,7 +172,9 @@ class GenesysClient:
         Source: GET /api/v2/telephony/providers/edges/phones?webRtcUser.id=…&fields=webRtcUser, telephony:plugin:all.
         Cost: 1.
         """
-        content = self._get(f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": _checked(user_id)})
+        content = self._get(
+            f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": _checked(user_id)}
+        )
 
         def parse() -> list[Phone]:
             return [

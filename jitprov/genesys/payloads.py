@@ -1,7 +1,7 @@
 """The border between the API's JSON and the domain's words: what goes in, what comes out, field by field.
 
-Tolerant of fields it does not use, strict about those it does: a missing one is named. Elsewhere in the house an agent is
-an agent; only in this room a *user*.
+Tolerant of fields it does not use, strict about those it does: a missing one is named. Elsewhere in the house an
+agent is an agent; only in this room a *user*.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PHONE_NAME_CHARS_MAX = 60
 _ID_CHARS = 8
 
 
-class Malformed(Exception):
+class Malformed(Exception):  # noqa: N818  it never leaves this room
     """An answer lacks what it should have; the text names the field, never its content."""
 
 

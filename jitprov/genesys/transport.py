@@ -1,7 +1,7 @@
 """One request to the API: take a slot → send once → sort the answer. The only place where HTTP leaves; never retries.
 
-The one exception: after a 401 the token is replaced and the request sent once more, with a slot of its own. Every attempt
-is counted. Who calls decides what follows from an error; see the tree in `jitprov.errors`.
+The one exception: after a 401 the token is replaced and the request sent once more, with a slot of its own. Every
+attempt is counted. Who calls decides what follows from an error; see the tree in `jitprov.errors`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
@@ -173,9 +173,9 @@ class Transport:
             raise _broken(f"broken off ({type(error).__name__})", status, trace, safe=safe) from None
         if len(raw) > ANSWER_BYTES_MAX:
             raise _broken("larger than 8 MiB", status, trace, safe=safe)
-        if 200 <= status < 300:  # noqa: PLR2004  HTTP
-            return _parsed(answer, raw, status, trace, safe=safe)
-        self._raise_for(answer, raw, status, trace, safe=safe)
+        if not 200 <= status < 300:  # noqa: PLR2004  HTTP
+            self._raise_for(answer, raw, status, trace, safe=safe)
+        return _parsed(answer, raw, status, trace, safe=safe)
 
     def _raise_for(
         self, answer: requests.Response, raw: bytes, status: int, trace: str | None, *, safe: bool
@@ -196,10 +196,8 @@ class Transport:
 
     def _pause(self, header: str | None, said: Mapping[str, Any]) -> NoReturn:
         wait_s = retry_after_s(header, now_s=self._clock.wall_s())
-        try:
+        with suppress(DependencyDown):  # without the meter nothing is sent anyway
             self._budget.pause(for_s=wait_s / self._settings.time_scale, reason="the API answered 429")
-        except DependencyDown:
-            pass  # without the meter nothing is sent anyway
         raise RateLimited("the API answered 429", wait_s=wait_s, **said)
 
 

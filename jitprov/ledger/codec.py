@@ -1,11 +1,11 @@
 """How a provisioning lies in a Redis hash: scalars that the scripts decide by, and one JSON story for the rest.
 
-    event user           ids                         state step gen      where it stands
-    accepted updated     instants, µs since epoch    ended nb            end; not before (0 = none)
-    v                    counts claims and writes
-    tries began          of the current step         lease lease_until   who runs it, until when (µs)
-    missed republished   the reconciler's counts     cancel              "1" when its end is asked for
-    story                JSON of `Story`             email               digest, see `email_digest`
+event user           ids                         state step gen      where it stands
+accepted updated     instants, µs since epoch    ended nb            end; not before (0 = none)
+v                    counts claims and writes
+tries began          of the current step         lease lease_until   who runs it, until when (µs)
+missed republished   the reconciler's counts     cancel              "1" when its end is asked for
+story                JSON of `Story`             email               digest, see `email_digest`
 """
 
 from __future__ import annotations

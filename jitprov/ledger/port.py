@@ -83,8 +83,11 @@ class Ledger(Protocol):
         ...
 
     def find(self, any_id: str) -> Provisioning | None:
-        """Return the provisioning meant by a task id of any run and step, a provisioning, user or event id, or
-        an e-mail address (case aside); None when nothing is known by it."""
+        """Return the provisioning that an id means; None when nothing is known by it.
+
+        Args:
+            any_id: A task id of any run and step, a provisioning, user or event id, or an e-mail address; case aside.
+        """
         ...
 
     def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
@@ -148,7 +151,7 @@ class Ledger(Protocol):
         ...
 
     def waiting_users(self, *, limit: int) -> Sequence[str]:
-        """Return users whose first step is not done: those that a worker holds, then the others, first accepted first."""
+        """Return users whose first step is not done: those that a worker holds, then the first accepted."""
         ...
 
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:

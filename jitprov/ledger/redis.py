@@ -1,13 +1,13 @@
 """The ledger in Redis. Its own clock (TIME) stamps every instant; every write is one script, safe to repeat.
 
-    key (after the prefix)   type   unit              lifetime                      who writes
-    p:{provisioning id}      hash   see codec         until forgotten               accept, claim, write, looked
-    events                   hash   event id → id     with the provisioning         accept
-    users                    hash   user id → id      with the provisioning         accept
-    emails                   hash   digest → id       with the provisioning         write
-    state:{state}            zset   accepted, µs      while in that state           accept, claim, write
-    due                      zset   look at, µs       until it ended                accept, claim, write, looked
-    quarantine               list   JSON              the newest 1,000              receiver
+key (after the prefix)   type   unit              lifetime                      who writes
+p:{provisioning id}      hash   see codec         until forgotten               accept, claim, write, looked
+events                   hash   event id → id     with the provisioning         accept
+users                    hash   user id → id      with the provisioning         accept
+emails                   hash   digest → id       with the provisioning         write
+state:{state}            zset   accepted, µs      while in that state           accept, claim, write
+due                      zset   look at, µs       until it ended                accept, claim, write, looked
+quarantine               list   JSON              the newest 1,000              receiver
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
 from redis import Redis
@@ -47,20 +47,18 @@ def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _reached(
-    method: Callable[Concatenate[RedisLedger, P], R],
-) -> Callable[Concatenate[RedisLedger, P], R]:
+def _reached(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Turn the driver's errors into DependencyDown; the driver's own stays on `__cause__`."""
 
     @wraps(method)
-    def asked(self: RedisLedger, *args: P.args, **kwargs: P.kwargs) -> R:
+    def asked(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
         except RedisError as error:
             msg = f"the ledger's Redis does not answer ({type(error).__name__}). Check JITPROV_REDIS_URL and the server"
             raise DependencyDown(msg) from error
 
-    return asked
+    return cast("Callable[Concatenate[Any, P], R]", asked)
 
 
 class RedisLedger:
@@ -126,7 +124,7 @@ class RedisLedger:
     @_reached
     def get(self, provisioning_id: str) -> Provisioning | None:
         """See `Ledger.get`."""
-        fields: dict[str, str] = self._redis.hgetall(self._hash(provisioning_id))
+        fields = cast("dict[str, str]", self._redis.hgetall(self._hash(provisioning_id)))
         return decode(provisioning_id, fields) if fields else None
 
     @_reached
@@ -145,15 +143,15 @@ class RedisLedger:
         """See `Ledger.find`."""
         wanted = any_id.strip()
         if "@" in wanted:
-            served = self._redis.hget(self._key("emails"), email_digest(wanted))
-            return self.get(served) if served else None
+            by_email = self._redis.hget(self._key("emails"), email_digest(wanted))
+            return self.get(str(by_email)) if by_email else None
         wanted = wanted.lower()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._key("users"), wanted)
         pipe.hget(self._key("events"), wanted)
         served = next(filter(None, pipe.execute()), None)
         if served:
-            return self.get(served)
+            return self.get(str(served))
         task = parse_task_id(wanted)
         found = self.get(task.provisioning_id if task else wanted) if is_uuid(wanted) else None
         if found and task and (task.generation > found.generation or task.step_number > len(CORRIDOR)):
@@ -242,10 +240,10 @@ class RedisLedger:
         """See `Ledger.page`."""
         keys = [self._key(f"state:{state}") for state in states or State]
         if len(keys) == 1:
-            ids = self._redis.zrange(keys[0], offset, offset + limit - 1)
+            ids = cast("Sequence[str]", self._redis.zrange(keys[0], offset, offset + limit - 1))
         else:
             # A provisioning stands in one state only, so the union's summed scores are the accepted instants.
-            ids = self._redis.zunion(keys)[offset : offset + limit]
+            ids = cast("Sequence[str]", self._redis.zunion(keys))[offset : offset + limit]
         return self.get_many(ids)
 
     @_reached

@@ -91,7 +91,9 @@ def cancel(ledger: Ledger, any_id: str, *, grace_s: float) -> Answer:
     if seen.state in {State.READY, State.CANCELLED}:
         return Answer(Verdict.NOTHING_TO_DO, f"It is {seen.state} already.", seen)
     if ledger.change(seen, moves.cancel(seen, ledger.ping()), look_after_s=grace_s):
-        return Answer(Verdict.DONE, "It is cancelled; `jitprov retry` takes it up again.", ledger.get(seen.provisioning_id))
+        return Answer(
+            Verdict.DONE, "It is cancelled; `jitprov retry` takes it up again.", ledger.get(seen.provisioning_id)
+        )
     if ledger.ask_cancel(seen.provisioning_id):
         return Answer(Verdict.ASKED, "A worker holds it; it ends when that step does.", seen)
     return Answer(Verdict.NOTHING_TO_DO, "It ended just now.", ledger.get(seen.provisioning_id))

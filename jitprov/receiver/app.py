@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
@@ -176,18 +176,24 @@ def listen(settings: Settings) -> socket.socket:
         raise ConfigurationError(msg) from error
 
 
-def serve(settings: Settings, ledger: Ledger, publish: Callable[[str], None]) -> None:
+def serve(
+    settings: Settings, ledger: Ledger, publish: Callable[[str], None], *, rooms: Sequence[APIRouter] = ()
+) -> None:
     """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
 
     Args:
         settings: See `create_app`.
         ledger: See `create_app`.
         publish: See `create_app`.
+        rooms: Further routes on the same port, such as the operator's.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
-    server = make_server(create_app(settings, ledger, publish), settings)
+    app = create_app(settings, ledger, publish)
+    for room in rooms:
+        app.include_router(room)
+    server = make_server(app, settings)
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True

@@ -61,7 +61,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._header_bytes += len(data)
             if self._header_bytes > self.headers_max_bytes:
                 self._refuse_headers()
-        elif not self._in_message and self._deadline is None and self.timeout_keep_alive_task is None:
+        elif not self._in_message and self._deadline is None and (self.cycle is None or self.cycle.response_complete):
             # Empty lines between requests stop uvicorn's own timer and begin nothing.
             self._expect(self.headers_within_s)
 

@@ -81,7 +81,7 @@ class WardenLink:
             process, self._process = self._process, None
         if process is None:
             return
-        self._hang_up(process)
+        _hang_up(process)
         try:
             process.wait(self._grace_s + _SLACK_S)
         except subprocess.TimeoutExpired:
@@ -89,18 +89,12 @@ class WardenLink:
             process.wait()
 
     def _tell(self, line: str) -> None:
-        process = self._process
-        if process is None:
-            return
-        assert process.stdin is not None  # noqa: S101  for the type checker: it was made with a pipe
-        try:
-            process.stdin.write(os.fsencode(line) + b"\n")
-        except OSError:
+        if self._process is not None and not _write(self._process, [line]):
             self._start()  # it died, and the new one is told everything
 
     def _start(self) -> None:
         if self._process is not None:
-            self._hang_up(self._process)
+            _hang_up(self._process)
             self._process.wait()
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own file, by our own Python
@@ -113,10 +107,21 @@ class WardenLink:
                 start_new_session=True,
                 pass_fds=self._held_fds,
             )
-        for line in (*self._groups.values(), *self._folders):
-            self._tell(line)
+        # Should this one die as well, the supervisor's next look starts another.
+        _write(self._process, [*self._groups.values(), *self._folders])
 
-    @staticmethod
-    def _hang_up(process: subprocess.Popen[bytes]) -> None:
-        if process.stdin is not None:
-            process.stdin.close()
+
+def _write(process: subprocess.Popen[bytes], lines: Sequence[str]) -> bool:
+    """Write lines to the warden; tell whether it lives to read them."""
+    if process.stdin is None:
+        return False
+    try:
+        process.stdin.write(b"".join(os.fsencode(line) + b"\n" for line in lines))
+    except OSError:
+        return False
+    return True
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()

@@ -163,13 +163,23 @@ def test_everything_leads_to_the_provisioning(ledger: Ledger) -> None:
     record = opened(ledger)
     profile = a_profile(user_id=record.user_id, email="Robin.Example@example.test")
     record = walked(ledger, record, Findings(profile=profile))
-    names = [record.provisioning_id, record.user_id, record.event_id, record.user_id.upper(), "robin.example@EXAMPLE.test"]
+    names = [
+        record.provisioning_id,
+        record.user_id,
+        record.event_id,
+        record.user_id.upper(),
+        "robin.example@EXAMPLE.test",
+    ]
     names += [record.task_id(step) for step in CORRIDOR]
 
-    assert [found.provisioning_id for name in names if (found := ledger.find(name))] == [record.provisioning_id] * len(names)
+    assert [found.provisioning_id for name in names if (found := ledger.find(name))] == [record.provisioning_id] * len(
+        names
+    )
 
 
-@pytest.mark.parametrize("name", ["", "nonsense", "nobody@example.test", "a" * 10_000, "*", "92d2d43f-b8ba-4273-81a2-5f30ff1596b6"])
+@pytest.mark.parametrize(
+    "name", ["", "nonsense", "nobody@example.test", "a" * 10_000, "*", "92d2d43f-b8ba-4273-81a2-5f30ff1596b6"]
+)
 def test_an_unknown_name_finds_nothing(ledger: Ledger, name: str) -> None:
     """A name that leads nowhere answers None, whatever it looks like."""
     opened(ledger)
@@ -364,7 +374,9 @@ def test_two_retries_at_once_make_one(ledger: Ledger) -> None:
     seen = failed(ledger)
     done: list[bool] = []
     threads = [
-        threading.Thread(target=lambda: done.append(ledger.change(seen, moves.resume(seen, seen.updated_at), look_after_s=1)))
+        threading.Thread(
+            target=lambda: done.append(ledger.change(seen, moves.resume(seen, seen.updated_at), look_after_s=1))
+        )
         for _ in range(20)
     ]
     for thread in threads:
@@ -470,7 +482,9 @@ def test_forgetting_drops_only_what_ended_well_long_ago(kept: Kept) -> None:
     assert kept.ledger.forget(ended_before=now - timedelta(days=1)) == 0
 
     assert kept.ledger.forget(ended_before=now) == 1
-    assert [kept.ledger.find(name) for name in (old.provisioning_id, old.user_id, old.event_id, alias.event_id)] == [None] * 4
+    assert [kept.ledger.find(name) for name in (old.provisioning_id, old.user_id, old.event_id, alias.event_id)] == [
+        None
+    ] * 4
     assert kept.ledger.find(stays.user_id) is not None
 
 

@@ -31,7 +31,9 @@ def parts(own_redis: OwnRedis, tmp_path: Path) -> Iterator[RealParts]:
         yield running
 
 
-def ask(parts: RealParts, path: str, *, password: str | None = "flower-password", method: str = "GET") -> tuple[int, str]:
+def ask(
+    parts: RealParts, path: str, *, password: str | None = "flower-password", method: str = "GET"
+) -> tuple[int, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{parts.settings['JITPROV_FLOWER_PORT']}{path}", method=method)
     if password is not None:
         token = base64.b64encode(f"operator:{password}".encode()).decode()

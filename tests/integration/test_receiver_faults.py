@@ -310,6 +310,16 @@ def test_silent_connections(hasty: RunningReceiver) -> None:
         assert read_all(kept) == b""
 
 
+def test_idle_connection(hasty: RunningReceiver) -> None:
+    """A connection may rest between two whole requests for longer than headers may take."""
+    with hasty.connect() as connection:
+        for _ in range(2):
+            body = json.dumps(a_create()).encode()
+            connection.sendall(hasty.head(f"Content-Length: {len(body)}") + body)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
+            time.sleep(0.6)
+
+
 def test_rest_of_an_answered_request(hasty: RunningReceiver) -> None:
     """Who goes on sending after a 401 is cut off after a while."""
     with hasty.connect() as connection:
