@@ -68,9 +68,8 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 # Above the longest honest step: three calls, each with its wait for a slot and its time-out.
 task_soft_time_limit = 100
 task_time_limit = 110
-# On SIGQUIT, or after SIGTERM's patience: slots may finish, then their messages go back.
+# On SIGQUIT: slots may finish for so long, then their messages go back. SIGTERM waits for them without a bound.
 worker_soft_shutdown_timeout = 30
-worker_enable_soft_shutdown_on_idle = True
 
 # --- what Flower shows ----------------------------------------------------------------------------------------
 worker_send_task_events = True

@@ -21,7 +21,8 @@
             ├── AgentGone         the user is deleted or was never there
             ├── SkillUnknown      the rules name a skill that the organization lacks
             ├── NoRuleMatched     no rule covers this agent
-            └── SetupMissing      no WebRTC phone base, no default site …
+            ├── SetupMissing      no WebRTC phone base, no default site …
+            └── WorkerDied        the step ended its worker again and again
 
 Text of an error is for people and logs: it never holds a secret, a token or an agent's name or address.
 """
@@ -199,6 +200,14 @@ class SetupMissing(Final):
 
     code = "setup_missing"
     default_remedy = "Run `jitprov doctor`, mend what it names, then: jitprov retry ID"
+
+
+class WorkerDied(Final):
+    """Each attempt of the step ended with its worker: killed, out of memory, or cut off from Redis."""
+
+    code = "worker_died"
+    retry_helps = True
+    default_remedy = "Look at the workers' logs of that time (memory, kills), then: jitprov retry ID"
 
 
 class LeaseLost(JitprovError):

@@ -110,6 +110,11 @@ def describe(error: StepError) -> Failure:
     )
 
 
+def may_have_acted(failure: Failure) -> bool:
+    """Tell whether the attempt may have had its effect all the same, perhaps not visible yet."""
+    return failure.code in {OutcomeUnknown.code, Broken.code}
+
+
 def backoff_s(attempt: int, policy: RetryPolicy, jitter: float) -> float:
     """Return the wait after a failed attempt: full jitter under an exponential ceiling.
 

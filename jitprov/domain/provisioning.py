@@ -4,7 +4,8 @@ A provisioning is the work that one event opens. Moves are pure functions: they 
 return the next record; the ledger stores it, the runner chooses it.
 
     accepted ──▶ running ──▶ ready
-                  ▲   │ ├──▶ failed ──(operator's retry)──▶ accepted, at the failed step, next generation
+                  ▲   │ ├──▶ failed ──(operator's retry)──▶ accepted, at the failed step, next generation;
+                  │   │ │                                   waiting first, if the last attempt may just have acted
                   │   ▼ └──▶ cancelled
                  waiting
 """
@@ -19,7 +20,7 @@ from typing import Any
 
 from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.ids import task_id_of
-from jitprov.domain.outcomes import Failure
+from jitprov.domain.outcomes import Failure, may_have_acted
 
 
 class Step(StrEnum):
@@ -228,13 +229,20 @@ def cancel(record: Provisioning, now: datetime) -> Provisioning:
     )
 
 
-def resume(record: Provisioning, now: datetime) -> Provisioning:
-    """An operator's retry: open the next generation at the failed or cancelled step; done steps stay done."""
+def resume(record: Provisioning, now: datetime, *, settle_s: float = 0.0) -> Provisioning:
+    """An operator's retry: open the next generation at the failed or cancelled step; done steps stay done.
+
+    Args:
+        record: As it ended.
+        now: The ledger's clock.
+        settle_s: Real seconds that must have passed since the end when the last attempt may have acted: a look
+            before that could miss what it made.
+    """
     generation = record.generation + 1
     steps = dict(record.steps)
     for step in CORRIDOR[record.step.number - 1 :]:
         steps[step] = StepRecord(generation=generation)
-    return replace(
+    resumed = replace(
         record,
         state=State.ACCEPTED,
         generation=generation,
@@ -246,3 +254,8 @@ def resume(record: Provisioning, now: datetime) -> Provisioning:
         failure=None,
         cancel_asked=False,
     )
+    last = record.steps[record.step].failure
+    settled_in = (record.ended_at or now) + timedelta(seconds=settle_s) - now
+    if last is None or not may_have_acted(last) or settled_in <= timedelta(0):
+        return resumed
+    return wait(resumed, now, settled_in.total_seconds(), last, spends=True, counted_s=0.0)

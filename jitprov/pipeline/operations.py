@@ -13,6 +13,10 @@ from jitprov.errors import DependencyDown
 from jitprov.ledger import Ledger
 
 
+# The default of `RetryPolicy.settle_s`, in real seconds; longer than need be against a scaled sandbox, which is safe.
+SETTLE_S = 15.0
+
+
 class Verdict(StrEnum):
     """What became of an operator's wish."""
 
@@ -45,7 +49,14 @@ _UNKNOWN = Answer(
 )
 
 
-def retry(ledger: Ledger, enqueue_again: Callable[[Provisioning], None], any_id: str, *, grace_s: float) -> Answer:
+def retry(
+    ledger: Ledger,
+    enqueue_again: Callable[[Provisioning], None],
+    any_id: str,
+    *,
+    grace_s: float,
+    settle_s: float = SETTLE_S,
+) -> Answer:
     """Resume a failed or cancelled provisioning at the step where it ended.
 
     The next generation opens: new task ids for the failed step and those after it, the same provisioning; older
@@ -56,6 +67,7 @@ def retry(ledger: Ledger, enqueue_again: Callable[[Provisioning], None], any_id:
         enqueue_again: Sends the chain from the recorded step.
         any_id: See `Ledger.find`.
         grace_s: How long the message may be on its way, in real seconds.
+        settle_s: How long what a last attempt may have made can stay invisible, in real seconds; until then it waits.
 
     Raises:
         DependencyDown: The ledger does not answer; nothing was changed, or it is asked again without harm.
@@ -69,8 +81,10 @@ def retry(ledger: Ledger, enqueue_again: Callable[[Provisioning], None], any_id:
         return Answer(Verdict.NOTHING_TO_DO, f"It is {seen.state} at {seen.step} and goes on by itself.", seen)
     if seen.generation >= GENERATIONS_MAX:
         return Answer(Verdict.REFUSED, f"It was retried {GENERATIONS_MAX} times: mend the cause first.", seen)
-    resumed = moves.resume(seen, ledger.ping())
-    if not ledger.change(seen, resumed, look_after_s=grace_s):
+    now = ledger.ping()
+    resumed = moves.resume(seen, now, settle_s=settle_s)
+    wait_s = (resumed.not_before - now).total_seconds() if resumed.not_before else 0.0
+    if not ledger.change(seen, resumed, look_after_s=wait_s + grace_s):
         return Answer(Verdict.NOTHING_TO_DO, "Somebody else retried it just now.", ledger.get(seen.provisioning_id))
     try:
         enqueue_again(resumed)

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from jitprov import logs
 from jitprov.domain import provisioning as moves
 from jitprov.domain.clock import Clock
-from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide
+from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide, describe
 from jitprov.domain.provisioning import Findings, Provisioning, Step
-from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError
+from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
 
@@ -77,13 +77,20 @@ class Runner:
             return Skip("ended")
         began_s = self.clock.monotonic_s()
         try:
-            outcome, after = self._attempt(claim, step, began_s)
+            outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
         except LeaseLost:
             return Skip("leased")
         wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
         kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s)
         self._tell(claim.record, after, outcome, self.clock.monotonic_s() - began_s)
         return outcome if kept else Skip("leased")
+
+    def _poisoned(self, claim: Claim, step: Step) -> tuple[Fail, Provisioning] | None:
+        # Attempts are counted when they begin, so one more than allowed means that none of them came back.
+        if claim.record.steps[step].attempts <= self.policy.attempts_max:
+            return None
+        failure = describe(WorkerDied(f"{step} was begun {self.policy.attempts_max} times and never came back"))
+        return Fail(failure), moves.fail(claim.record, claim.now, failure)
 
     def _turned_away(self, denied: Denied, provisioning_id: str, step: Step) -> Outcome:
         logs.event(

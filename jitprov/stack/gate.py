@@ -7,6 +7,7 @@ pipe's end without a byte means that the supervisor died first: nothing is start
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 NOT_FOUND = 127
@@ -19,6 +20,9 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
+    # Python ignores these, and a program inherits what is ignored.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvp(sys.argv[1], sys.argv[1:])
     except OSError as error:

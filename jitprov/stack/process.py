@@ -89,9 +89,13 @@ class PartProcess:
 
         It is left unreaped, so that nobody else gets its number before its group is cleared away.
         """
-        if self._process is None:
+        process = self._process
+        if process is None:
             return None
-        seen = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            seen = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # cleared away this moment, by a stop on another thread
+            return process.returncode
         if seen is None:
             return None
         return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
@@ -147,7 +151,7 @@ class PartProcess:
                 text = log.read().decode(errors="replace")
         except OSError:
             return ""
-        for secret in masked:
+        for secret in filter(None, masked):
             text = text.replace(secret, "***")
         return "\n".join(text.splitlines()[-_LAST_LINES:])
 

@@ -73,6 +73,7 @@ class Supervisor:
         self._pause_first_s = pause_first_s
         self._link = WardenLink(grace_s=grace_s, log_path=logs / "warden.log", held_fds=held_fds)
         self._lock = threading.RLock()
+        self._one_stop = threading.Lock()
         self._stages: list[list[_Watched]] = []
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -104,6 +105,8 @@ class Supervisor:
         """
         stage: list[_Watched] = []
         with self._lock:
+            if self._stopping.is_set():
+                raise DependencyDown("everything is being stopped: start again afterwards")
             self._stages.append(stage)
             for part in parts:
                 watched = _Watched(PartProcess(part, self._link))
@@ -111,14 +114,19 @@ class Supervisor:
                 watched.process.start()
                 watched.becomes(PartState.STARTING)
         pause = threading.Event()
-        while not all([self._has_come_up(watched) for watched in stage]):  # noqa: C419  each is looked at
+        while not self._have_come_up(stage):
             if interrupted():
                 raise KeyboardInterrupt
             pause.wait(_LOOK_EVERY_S / 2)
 
+    def _have_come_up(self, stage: list[_Watched]) -> bool:
+        # Each is looked at in every round: one that has ended is told at once, whoever is still on its way.
+        seen = [self._has_come_up(watched) for watched in stage]
+        return all(seen)
+
     def _has_come_up(self, watched: _Watched) -> bool:
-        if watched.state is PartState.UP or watched.restarts:
-            return True
+        if watched.state is not PartState.STARTING or watched.restarts:
+            return True  # if it has ended since, the watching sees to it
         process = watched.process
         code = process.ended_with()
         if code is not None:
@@ -140,32 +148,33 @@ class Supervisor:
 
     def status(self) -> list[PartStatus]:
         """Return how each part stands, in the order of their start."""
-        with self._lock:
-            now_s = time.monotonic()
-            return [
-                PartStatus(
-                    watched.process.part.name,
-                    watched.process.pid,
-                    watched.state,
-                    watched.restarts,
-                    now_s - watched.since_s,
-                )
-                for stage in self._stages
-                for watched in stage
-            ]
+        now_s = time.monotonic()
+        return [
+            PartStatus(
+                watched.process.part.name, watched.process.pid, watched.state, watched.restarts, now_s - watched.since_s
+            )
+            for watched in self._all()
+        ]
 
-    def check(self) -> None:
-        """Return when all is well, or may still become so.
+    def check_watching(self) -> None:
+        """Return when parts are being watched.
 
         Raises:
-            DependencyDown: A part ends again and again, or the watching itself broke.
+            DependencyDown: The watching broke off.
         """
-        with self._lock:
-            if self._defect is not None:
-                raise DependencyDown(f"the supervision broke off ({type(self._defect).__name__}): start again")
-            for watched in (watched for stage in self._stages for watched in stage):
-                if watched.ends_in_a_row >= _ENDS_IN_A_ROW_MAX:
-                    raise self._not_started(watched, f"ended {watched.ends_in_a_row} times in a row")
+        if self._defect is not None:
+            raise DependencyDown(f"the supervision broke off ({self._defect}): start again") from self._defect
+
+    def check(self) -> None:
+        """Return when all is well, or will be after a start or two.
+
+        Raises:
+            DependencyDown: A part ends again and again, or the watching broke off.
+        """
+        self.check_watching()
+        for watched in self._all():
+            if watched.ends_in_a_row >= _ENDS_IN_A_ROW_MAX:
+                raise self._not_started(watched, f"ended {watched.ends_in_a_row} times in a row")
 
     def hurry(self) -> None:
         """Make a stop, under way or to come, wait for nothing: everything is killed at once."""
@@ -181,10 +190,10 @@ class Supervisor:
         if self._watching.is_alive() and threading.current_thread() is not self._watching:
             self._watching.join()
         failures: list[DependencyDown] = []
-        with self._lock:
+        with self._one_stop:
             for stage in reversed(self._stages):
                 failures += self._stop_stage(list(reversed(stage)))
-        self._link.close()
+            self._link.close()
         if failures:
             raise failures[0]
 
@@ -204,13 +213,17 @@ class Supervisor:
             watched.becomes(PartState.STOPPED)
         return failures
 
+    def _all(self) -> list[_Watched]:
+        with self._lock:
+            return [watched for stage in self._stages for watched in stage]
+
     # --- watching -----------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
             try:
                 self._link.open()
-                for watched in [watched for stage in self._stages for watched in stage]:
+                for watched in self._all():
                     self._look_at(watched)
             except Exception as error:  # noqa: BLE001  whatever it is, `check` must tell it
                 self._defect = error

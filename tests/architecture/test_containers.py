@@ -132,7 +132,14 @@ def test_each_part_sees_only_its_own_secrets() -> None:
 
     assert seen == {
         "redis": {"redis_auth.conf"},
-        "receiver": {"jitprov_redis_url", "jitprov_webhook_key", "jitprov_webhook_key_next", "jitprov_operator_key"},
+        # The client's id, not its secret: own audits are told by it, and the board's meter is kept under it.
+        "receiver": {
+            "jitprov_redis_url",
+            "jitprov_client_id",
+            "jitprov_webhook_key",
+            "jitprov_webhook_key_next",
+            "jitprov_operator_key",
+        },
         "worker": {"jitprov_redis_url", "jitprov_client_id", "jitprov_client_secret"},
         "reconciler": {"jitprov_redis_url"},
         "flower": {"jitprov_redis_url", "jitprov_flower_password"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, State,
 from jitprov.errors import DependencyDown
 from jitprov.ledger import Claim
 from jitprov.ledger.memory import MemoryLedger
-from jitprov.pipeline.operations import Answer, Verdict, cancel, retry
+from jitprov.pipeline.operations import SETTLE_S, Answer, Verdict, cancel, retry
 
 GRACE_S, LEASE_S = 20.0, 60.0
 UNKNOWN_ID = "0b9a1c7e-3f52-4d68-9a01-5c7e3f520000"
@@ -223,6 +224,38 @@ def test_a_retry_does_not_need_the_broker(house: House) -> None:
     assert "reconciler" in answer.text
     house.clock.advance(GRACE_S)
     assert [due.record.generation for due in house.ledger.due(limit=9)] == [2]
+
+
+@pytest.mark.parametrize("code", ["outcome_unknown", "internal_error"])
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_what_may_just_have_been_made_can_be_seen_before_it_goes_on(house: House, code: str, end: str) -> None:
+    """After an attempt that may have acted the resumed step waits until a look can see it, its message included."""
+    if end == "failed":
+        house.move(moves.fail, a_failure(code=code))
+    else:
+        house.move(moves.wait, 17.0, a_failure(code=code), spends=True, counted_s=0.0)
+        house.cancel()
+    house.clock.advance(5)
+
+    assert house.retry().verdict is Verdict.DONE
+
+    record = house.record()
+    assert (record.state, record.waiting_for, len(house.sent)) == (State.WAITING, code, 1)
+    assert record.not_before == house.clock.now() + timedelta(seconds=SETTLE_S - 5)
+    assert record.steps[record.step].attempts == 0
+    house.clock.advance(SETTLE_S - 5 + GRACE_S - 1)
+    assert house.ledger.due(limit=9) == []
+    assert house.claim().record.generation == 2
+
+
+@pytest.mark.parametrize(("code", "later_s"), [("unavailable", 0.0), ("outcome_unknown", SETTLE_S)])
+def test_what_needs_no_settling_goes_on_at_once(house: House, code: str, later_s: float) -> None:
+    """An attempt that surely did nothing, or that ended long enough ago, holds no retry up."""
+    house.move(moves.fail, a_failure(code=code))
+    house.clock.advance(later_s)
+    house.retry()
+
+    assert house.record().state is State.ACCEPTED
 
 
 def test_retries_have_an_end(house: House) -> None:
