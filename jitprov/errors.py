@@ -206,7 +206,6 @@ class WorkerDied(Final):
     """Each attempt of the step ended with its worker: killed, out of memory, or cut off from Redis."""
 
     code = "worker_died"
-    retry_helps = True
     default_remedy = "Look at the workers' logs of that time (memory, kills), then: jitprov retry ID"
 
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 # The sender gives up at 5 s and the receiver at about 2.5 s; the bar for the 99th percentile is 60 ms.
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 2.5, 5.0)
+_STATUSES = (200, 202, 400, 401, 408, 413, 415, 503)
 _EVENT_RESULTS = ("accepted", "duplicate", "ignored", "refused")
 _PUBLISH_OUTCOMES = ("sent", "failed", "dropped")
 _QUIET_S = 1.0
@@ -30,9 +31,10 @@ class Measures:
         )
         self._events = {result: events.labels(result) for result in _EVENT_RESULTS}
         self._publishes = {outcome: publishes.labels(outcome) for outcome in _PUBLISH_OUTCOMES}
-        self._answers = Counter(
+        answers = Counter(
             "jitprov_receiver_answers", "Answers of /events by status.", ["status"], registry=self._registry
         )
+        self._answers = {status: answers.labels(str(status)) for status in _STATUSES}
         self._duration_s = Histogram(
             "jitprov_receiver_duration_seconds",
             "From the headers' arrival to the answer.",
@@ -60,7 +62,7 @@ class Measures:
 
     def count_answer(self, status: int, duration_s: float) -> None:
         """Count an answer of `/events`."""
-        self._answers.labels(str(status)).inc()
+        self._answers[status].inc()
         self._duration_s.observe(duration_s)
 
     def show(self, name: str, description: str, read: Callable[[], float]) -> None:

@@ -45,7 +45,8 @@ def parse_strictly(raw: bytes) -> object:
         raise _too_deep() from None
     except ValueError:  # an integer of thousands of digits, which Python refuses to convert
         raise EventInvalid(_BODY, "holds a number that is too long", _MEND_JSON) from None
-    _check_depth(document)
+    if text.count("{") + text.count("[") > DEPTH_MAX:
+        _check_depth(document)
     if _SURROGATE_ESCAPE.search(text):
         _check_surrogates(document)
     return document

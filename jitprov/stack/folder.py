@@ -28,11 +28,17 @@ def make_private(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         seen = folder.stat()
     except OSError as error:
-        raise ConfigurationError(f"the folder {folder} cannot be made ({error.strerror}): set JITPROV_DATA_DIR") from error
+        raise ConfigurationError(
+            f"the folder {folder} cannot be made ({error.strerror}): set JITPROV_DATA_DIR"
+        ) from error
     if seen.st_uid != os.getuid():
-        raise ConfigurationError(f"the folder {folder} belongs to another user: set JITPROV_DATA_DIR to one of your own")
+        raise ConfigurationError(
+            f"the folder {folder} belongs to another user: set JITPROV_DATA_DIR to one of your own"
+        )
     if seen.st_mode & _OF_OTHERS:
-        raise ConfigurationError(f"the folder {folder} is open to other users: chmod 700 {folder}, or set JITPROV_DATA_DIR")
+        raise ConfigurationError(
+            f"the folder {folder} is open to other users: chmod 700 {folder}, or set JITPROV_DATA_DIR"
+        )
 
 
 def write_private(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execvp(sys.argv[1], sys.argv[1:])
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  argv as the supervisor composed it
     except OSError as error:
         sys.stderr.write(f"cannot start {sys.argv[1]}: {error.strerror}\n")
         sys.exit(NOT_FOUND)

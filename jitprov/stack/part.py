@@ -32,7 +32,7 @@ class Part:
         log_path: File that takes its output, appended to.
         env: Its whole environment; may hold secrets, so it is not shown.
         folder: Its working folder; the supervisor's own when None.
-        ready: Tells whether it does its work; an OSError means no. None: it is ready once it has lived for half a second.
+        ready: Tells whether it does its work; an OSError means no. None: ready after half a second of life.
         ready_within_s: Longest time from start to ready.
         stop_signal: Asks it to end.
         stop_within_s: How long it may take; then its whole process group is killed.

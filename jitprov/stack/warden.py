@@ -92,8 +92,10 @@ class Charge:
 
     def still_ours(self) -> list[int]:
         """Return the groups that live and are the ones that were registered."""
-        # While a group lives, the kernel gives its number to nobody; so another process of that number means it is gone.
-        return [group for group, began in self.groups.items() if started_ticks(group) in {began, None} and members(group)]
+        # While a group lives, its number is given to nobody: another process of that number means that it is gone.
+        return [
+            group for group, began in self.groups.items() if started_ticks(group) in {began, None} and members(group)
+        ]
 
 
 def end(groups: Iterable[int], *, grace_s: float) -> list[int]:

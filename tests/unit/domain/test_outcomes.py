@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from builders import a_failure
 from jitprov import errors
-from jitprov.domain.outcomes import Fail, Retry, RetryPolicy, Snooze, backoff_s, decide, describe
+from jitprov.domain.outcomes import Fail, Retry, RetryPolicy, Snooze, backoff_s, decide, describe, may_have_acted
 from jitprov.errors import Final, NotNow, OutcomeUnknown, StepError, TryAgain, Unavailable
 
 POLICY = RetryPolicy(attempts_max=3, backoff_base_s=2.0, backoff_cap_s=60.0, settle_s=15.0, waited_max_s=100.0)
@@ -93,11 +93,11 @@ def test_snoozed_time_does_not_count_against_attempts(kind: type[StepError]) -> 
 
 @pytest.mark.parametrize("kind", kinds(Final))
 def test_final_fails_at_once(kind: type[StepError]) -> None:
-    """What only a human can mend fails at the first attempt, and the failure says that a bare retry does not help."""
+    """What ends a provisioning fails at the first attempt, and the failure says whether a bare retry helps."""
     error = an_error(kind)
 
     assert decided(error) == Fail(describe(error))
-    assert not describe(error).retry_helps
+    assert describe(error).retry_helps is kind.retry_helps
 
 
 def test_an_error_of_no_kind_fails() -> None:
@@ -152,6 +152,12 @@ def test_a_failure_carries_all_that_people_need() -> None:
 def test_the_remedy_of_the_class_stands_in() -> None:
     """An error without a remedy of its own has its class' remedy."""
     assert describe(Unavailable("x")).remedy == Unavailable.default_remedy
+
+
+@pytest.mark.parametrize("kind", kinds(StepError))
+def test_only_some_failures_may_have_acted(kind: type[StepError]) -> None:
+    """An uncertain create and a defect may have had their effect; all others surely had none that is not safe."""
+    assert may_have_acted(describe(an_error(kind))) is (kind.__name__ in UNCERTAIN)
 
 
 def test_a_failure_reads_as_one_line() -> None:

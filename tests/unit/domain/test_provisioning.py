@@ -173,6 +173,26 @@ def test_resuming_opens_the_next_run_at_the_failed_step(step: Step) -> None:
             assert resumed.task_id(other) != failed.task_id(other)
 
 
+def test_resuming_lets_what_may_have_acted_settle() -> None:
+    """After an uncertain attempt the new run waits for the rest of the settling time, with no attempt spent."""
+    uncertain = a_failure(code="outcome_unknown")
+    failed = moves.fail(begun(), NINE_AM, uncertain)
+
+    resumed = moves.resume(failed, NINE_AM + timedelta(seconds=4), settle_s=15.0)
+
+    assert (resumed.state, resumed.waiting_for, resumed.failure) == (State.WAITING, "outcome_unknown", None)
+    assert resumed.not_before == NINE_AM + timedelta(seconds=15)
+    assert resumed.steps[resumed.step] == StepRecord(StepState.WAITING, generation=2, failure=uncertain)
+
+
+@pytest.mark.parametrize(("code", "after_s"), [("outcome_unknown", 15), ("unavailable", 0)])
+def test_resuming_waits_for_nothing_else(code: str, after_s: int) -> None:
+    """A failure that surely did nothing, or ended long enough ago, is resumed at once."""
+    failed = moves.fail(begun(), NINE_AM, a_failure(code=code))
+
+    assert moves.resume(failed, NINE_AM + timedelta(seconds=after_s), settle_s=15.0).state is State.ACCEPTED
+
+
 def test_resuming_keeps_what_was_found() -> None:
     """What done steps found is not asked for again."""
     findings = Findings(profile=a_profile(), phone=a_phone())
@@ -222,10 +242,10 @@ class AnyLegalWay(RuleBasedStateMachine):
         self._move(after)
 
     @precondition(lambda self: self.begun)
-    @rule()
-    def fail(self) -> None:
+    @rule(code=st.sampled_from(["unavailable", "outcome_unknown"]))
+    def fail(self, code: str) -> None:
         self._tick()
-        self._move(moves.fail(self.record, self.now, a_failure()))
+        self._move(moves.fail(self.record, self.now, a_failure(code=code)))
 
     @precondition(lambda self: self.record.state not in {State.READY, State.CANCELLED})
     @rule()
@@ -237,7 +257,7 @@ class AnyLegalWay(RuleBasedStateMachine):
     @rule()
     def resume(self) -> None:
         self._tick()
-        self._move(moves.resume(self.record, self.now))
+        self._move(moves.resume(self.record, self.now, settle_s=15.0))
 
     @precondition(lambda self: self.record.state is State.READY)
     @rule()

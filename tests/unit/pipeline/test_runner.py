@@ -268,6 +268,20 @@ def test_death_in_the_middle_of_a_step_leaves_a_lease_and_a_counted_attempt(benc
     assert bench.record().steps[FIRST].attempts == 2
 
 
+def test_a_step_that_kills_its_workers_fails_visibly(bench: Bench) -> None:
+    """A step whose every attempt ended with its worker is not given another one: it fails and says so."""
+    for _ in range(POLICY.attempts_max):
+        with pytest.raises(KeyboardInterrupt):
+            bench.run(raises(KeyboardInterrupt()))
+        bench.clock.advance(LEASE_S)
+
+    outcome = bench.run(never)
+
+    assert isinstance(outcome, Fail)
+    assert (outcome.failure.code, outcome.failure.retry_helps) == ("worker_died", True)
+    assert (bench.record().state, bench.record().failure) == (State.FAILED, outcome.failure)
+
+
 def test_a_ledger_that_is_away_is_the_callers_affair(bench: Bench) -> None:
     """When the claim itself cannot be asked for, the runner says so and no step runs."""
 

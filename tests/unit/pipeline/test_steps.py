@@ -41,8 +41,8 @@ def a_record(agent: Agent, step: Step, *, attempts: int = 1, generation: int = 1
     return moves.begin(record, record.accepted_at, attempts)
 
 
-def snoozed(record: Provisioning) -> Provisioning:
-    held = replace(record.steps[record.step], waited_s=3.0)
+def snoozed(record: Provisioning, waited_s: float) -> Provisioning:
+    held = replace(record.steps[record.step], waited_s=waited_s)
     return replace(record, steps={**record.steps, record.step: held})
 
 
@@ -252,16 +252,36 @@ def test_a_create_whose_answer_was_lost_is_not_repeated(org: FakeOrganization, a
 
 
 # --- assign_station -----------------------------------------------------------------------------------------
-def assigned(org: FakeOrganization, agent: Agent, *, again: bool = False, **changes: Any) -> str | None:
-    record = a_record(agent, Step.ASSIGN_STATION)
-    return steps.assign_station(snoozed(record) if again else record, a_kit(org, **changes)).station_id
+def assigned(org: FakeOrganization, agent: Agent, *, waited_s: float = 3.0, **changes: Any) -> str | None:
+    """Run the step after it has waited for its first look."""
+    record = snoozed(a_record(agent, Step.ASSIGN_STATION), waited_s)
+    return steps.assign_station(record, a_kit(org, **changes)).station_id
+
+
+@pytest.mark.parametrize("source", ["lookup", "auto"])
+def test_a_listing_is_not_asked_before_it_can_know(org: FakeOrganization, source: str) -> None:
+    """A look right after the phone was made would be a call for nothing: the step waits first, at no call."""
+    agent = with_phone(org)
+
+    with pytest.raises(StationLate) as caught:
+        assigned(org, agent, waited_s=0.0, station_source=source, station_look_s=4.0)
+
+    assert caught.value.wait_s == 4.0
+    assert org.calls == []
+
+
+def test_who_wants_no_first_wait_gets_none(org: FakeOrganization) -> None:
+    """With a first wait of zero the first look comes at once."""
+    agent = with_phone(org)
+
+    assert assigned(org, agent, waited_s=0.0, station_source="lookup", station_look_s=0.0)
 
 
 def test_by_line_id_one_call_is_enough(org: FakeOrganization) -> None:
     """Where a line's id is its station's id the station is set in one call."""
     agent = with_phone(org)
 
-    assert assigned(org, agent, station_source="line_id") == agent.phones[0].line_id == agent.default_station
+    assert assigned(org, agent, waited_s=0.0, station_source="line_id") == agent.phones[0].line_id == agent.default_station
     assert org.names() == ["set_default_station"]
 
 
@@ -374,7 +394,7 @@ def test_an_assignment_without_any_effect_falls_back_on_the_listing(org: FakeOrg
 
     org.meddle = taken_for_nothing
 
-    assert assigned(org, agent, again=True) == org.station_of(agent.phones[0]) == agent.default_station
+    assert assigned(org, agent, waited_s=6.0) == org.station_of(agent.phones[0]) == agent.default_station
     assert org.learned == "lookup"
 
 
@@ -383,7 +403,7 @@ def test_a_slow_assignment_does_not_discredit_the_line_id(org: FakeOrganization)
     agent = with_phone(org)
     org.assignments_late = True
 
-    assert assigned(org, agent, again=True) == agent.phones[0].line_id
+    assert assigned(org, agent, waited_s=6.0) == agent.phones[0].line_id
     assert org.learned == "line_id"
 
 
@@ -408,7 +428,7 @@ def test_a_step_says_which_finding_it_lacks(org: FakeOrganization, agent: Agent,
 
 def test_every_step_may_run_again(org: FakeOrganization, agent: Agent) -> None:
     """Running each step a second time after all of it was done changes nothing and makes no second phone."""
-    kit = a_kit(org)
+    kit = a_kit(org, station_look_s=0.0)
     record = a_record(agent, CORRIDOR[0], profile=None, wanted=None)
     for attempts in (1, 2):
         for step in CORRIDOR:
