@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,11 @@ from jitprov import logs
 from jitprov.errors import DependencyDown
 
 _log = logging.getLogger(__name__)
+
+# While events keep coming, sending keeps back: a chain costs the interpreter longer than taking an event does, and senders
+# wait. The API's budget, some five calls a second, cannot use more than this anyway; afterwards it goes at full speed.
+_QUIET_S = 0.1
+_SPACING_S = 0.02
 
 
 class Publisher:
@@ -35,6 +41,7 @@ class Publisher:
         waiting_max: int = 20_000,
         pause_s: float = 0.5,
     ) -> None:
+        self._offered_at_s = 0.0
         self._publish = publish
         self._on_outcome = on_outcome
         self._waiting_max = waiting_max
@@ -56,6 +63,7 @@ class Publisher:
         if not provisioning_ids:
             return
         with self._changed:
+            self._offered_at_s = time.monotonic()
             room = 0 if self._closing.is_set() else max(self._waiting_max - len(self._queue), 0)
             self._queue.extend(provisioning_ids[:room])
             self._changed.notify()
@@ -85,6 +93,8 @@ class Publisher:
                     return
                 provisioning_id = self._queue.popleft()
             self._send(provisioning_id)
+            if self._queue and not self._closing.is_set() and time.monotonic() - self._offered_at_s < _QUIET_S:
+                self._given_up.wait(_SPACING_S)
 
     def _send(self, provisioning_id: str) -> None:
         try:

@@ -34,7 +34,7 @@ POLICY = RetryPolicy(attempts_max=3, backoff_base_s=2.0, backoff_cap_s=60.0, set
 # A phone that was made shows in the listing only so many seconds later.
 LISTING_LAG_S = 10.0
 SKILLS = {"id-of-Customer_Service": 1.0, "id-of-Order_Tracking": 2.0}
-AGENTS_MAX = 6
+AGENTS_MAX = 3
 WRITES = ("patch_", "put_", "create_", "set_")
 PICK = st.integers(0, 9)
 
@@ -89,6 +89,8 @@ FAULTS = (
     "stall before",
     "stall after",
 )
+# What the agent that was just struck meets next, at once.
+AFTERMATHS = ("", "", "deliver", "limit and deliver", "operator and deliver")
 
 
 class Corridor(RuleBasedStateMachine):
@@ -170,21 +172,33 @@ class Corridor(RuleBasedStateMachine):
         return found
 
     def stall(self) -> None:
-        """The worker sleeps beyond its lease; meanwhile the reconciler and another worker are at work."""
+        """The worker sleeps beyond its lease; meanwhile the reconciler and other workers are at work."""
         self.clock.advance(LEASE_S + 1)
         if not self.broker.away:
             self.reconciler.look()
-        self.deliver_one(0, None)
+        for _ in range(3):
+            self.deliver_one(0, None)
 
     # --- workers --------------------------------------------------------------------------------------------
-    def deliver_one(self, pick: int, fault: tuple[str, str] | None) -> None:
+    def deliver_one(self, pick: int, fault: tuple[str, str] | None) -> str:
+        """Hand one due message to a worker; return whose it was, or nothing."""
         now_s = self.clock.monotonic_s()
         due = [message for message in self.broker.messages if message.due_s <= now_s]
         if not due:
-            return
+            return ""
         message = due[pick % len(due)]
         self.broker.messages.remove(message)
         self.work(message, fault)
+        return message.provisioning_id
+
+    def deliver_next_of(self, provisioning_id: str, fault: tuple[str, str] | None) -> None:
+        """Hand the next message of one agent to a worker, the moment it is due."""
+        of_agent = [message for message in self.broker.messages if message.provisioning_id == provisioning_id]
+        if of_agent:
+            message = min(of_agent, key=lambda message: message.due_s)
+            self.clock.advance(max(message.due_s - self.clock.monotonic_s(), 0.0))
+            self.broker.messages.remove(message)
+            self.work(message, fault)
 
     def work(self, message: Message, fault: tuple[str, str] | None) -> None:
         self.deliveries += 1
@@ -230,17 +244,35 @@ class Corridor(RuleBasedStateMachine):
         self.wait_for_a_message()
         self.deliver_one(pick, None)
 
+    @precondition(lambda self: any(record.step.number < Step.CREATE_PHONE.number for record in self.records()))
+    @rule()
+    def come_to_the_phone(self) -> None:
+        """Let all go well until somebody's phone is due: there most is at stake."""
+        for _ in range(12):
+            if any(record.step is Step.CREATE_PHONE for record in self.records()):
+                break
+            self.wait_for_a_message()
+            self.deliver_one(0, None)
+
     @rule(
         pick=PICK,
         where=st.sampled_from(["any call", "a write", "a write", "a look"]),
         fault=st.sampled_from(FAULTS),
         broker=st.sampled_from(["there", "there", "away"]),
+        then=st.sampled_from(AFTERMATHS),
     )
-    def deliver_badly(self, pick: int, where: str, fault: str, broker: str) -> None:
+    def deliver_badly(self, pick: int, where: str, fault: str, broker: str, then: str) -> None:
         self.wait_for_a_message()
         self.broker.away = broker == "away"
-        self.deliver_one(pick, (where, fault))
+        worked_on = self.deliver_one(pick, (where, fault))
         self.broker.away = False
+        if worked_on and then:
+            if "operator" in then:
+                operations.cancel(self.ledger, worked_on, grace_s=GRACE_S)
+                operations.retry(self.ledger, self.broker.enqueue, worked_on, grace_s=GRACE_S)
+            if "limit" in then:
+                self.deliver_next_of(worked_on, ("any call", "limit"))
+            self.deliver_next_of(worked_on, None)
 
     @precondition(lambda self: self.broker.messages)
     @rule(pick=PICK, mishap=st.sampled_from(["too soon", "double", "double", "lose", "die before the claim", "reverse"]))
@@ -378,7 +410,7 @@ class Corridor(RuleBasedStateMachine):
 
 TestCorridor = Corridor.TestCase
 TestCorridor.settings = settings(
-    max_examples=200,
+    max_examples=500,
     stateful_step_count=40,
     derandomize=True,
     deadline=None,
