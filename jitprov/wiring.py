@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from jitprov.budget import Budget
 from jitprov.budget.redis import RedisBudget
@@ -88,22 +88,25 @@ def make_services(settings: Settings) -> Services:
     Raises:
         ConfigurationError: The Genesys client is not set, or the rules file is wrong.
     """
+    return assemble(settings, ledger=make_ledger(settings), budget=make_budget(settings), cache=make_cache(settings))
+
+
+def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache) -> Services:
+    """Return all services of a worker over given stores; see `make_services`."""
     if not settings.client_id or not settings.client_secret.get_secret_value():
         msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
         raise ConfigurationError(msg)
     clock = RealClock(settings.time_scale)
-    cache_ = make_cache(settings)
-    budget = make_budget(settings)
-    tokens = TokenSource(settings, cache_, clock, budget)
+    tokens = TokenSource(settings, cache, clock, budget)
     genesys = GenesysClient(Transport(settings, budget, clock, tokens))
     return Services(
         settings=settings,
         clock=clock,
-        ledger=make_ledger(settings),
+        ledger=ledger,
         budget=budget,
-        cache=cache_,
+        cache=cache,
         genesys=genesys,
-        catalogue=Catalogue(genesys, cache_, clock, settings),
+        catalogue=Catalogue(genesys, cache, clock, settings),
         rules=load_rules(settings.rules_file),
         policy=RetryPolicy(
             attempts_max=settings.attempts_max,
@@ -116,7 +119,7 @@ def make_services(settings: Settings) -> Services:
     )
 
 
-@cache
+@functools.cache
 def services() -> Services:
     """Return this process' services, made at the first call."""
     return make_services(settings())

@@ -35,7 +35,7 @@ class RunningReceiver:
         **settings: Any,
     ) -> None:
         self.published: list[str] = []
-        values = {"webhook_key": KEY, "receiver_port": 0} | settings
+        values: dict[str, Any] = {"webhook_key": KEY, "receiver_port": 0} | settings
         self._settings = Settings(**values)
         self.app: FastAPI = create_app(self._settings, ledger, publish or self.published.append)
         self._server = make_server(self.app, self._settings, http)

@@ -149,7 +149,7 @@ def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) 
                 if now.ended >= agents:
                     return now
                 if elapsed_s > patience_s:
-                    msg = f"only {now.ended} of {agents} agents ended in {patience_s:.0f} s; see the logs in {running.logs}"
+                    msg = f"only {now.ended} of {agents} ended in {patience_s:.0f} s; see the logs in {running.logs}"
                     raise DependencyDown(msg)
                 running.check()
                 pause.wait(_LOOK_EVERY_S)

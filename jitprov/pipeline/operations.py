@@ -12,7 +12,6 @@ from jitprov.domain.provisioning import Provisioning, State
 from jitprov.errors import DependencyDown
 from jitprov.ledger import Ledger
 
-
 # The default of `RetryPolicy.settle_s`, in real seconds; longer than need be against a scaled sandbox, which is safe.
 SETTLE_S = 15.0
 

@@ -1,4 +1,4 @@
-"""What `/openapi.json` says of `POST /events`. The body is read as a stream, so FastAPI cannot derive it."""
+"""What `/openapi.json` says of `POST /events`, which FastAPI cannot derive: the body is read as a stream."""
 
 from __future__ import annotations
 
@@ -83,20 +83,12 @@ def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-EVENTS_ROUTE: dict[str, Any] = {
-    "summary": "Hand in one event, or an array of up to 1,000",
-    "status_code": 202,
-    "responses": {
-        200: _answer("Valid, and nothing to do.", _TAKEN),
-        202: _answer("Written durably.", _TAKEN),
-        400: _answer("Nothing valid in it; kept in quarantine without its text.", _ERROR),
-        401: _answer("No active webhook key.", _ERROR),
-        408: _answer("The body did not come in time.", _ERROR),
-        413: _answer("The body is too large.", _ERROR),
-        415: _answer("Not JSON as UTF-8, or compressed.", _ERROR),
-        503: _answer("The ledger is away or too much waits; send it again after Retry-After.", _ERROR),
-    },
-    "openapi_extra": {
+EVENTS_PATH: dict[str, Any] = {
+    "post": {
+        "operationId": "hand_in_events",
+        "summary": "Hand in one event, or an array of up to 1,000",
+        "description": "Needs a webhook key: in the header that JITPROV_WEBHOOK_HEADER names, as a bearer token, or "
+        "as the password of Basic.",
         "requestBody": {
             "required": True,
             "content": {
@@ -104,6 +96,16 @@ EVENTS_ROUTE: dict[str, Any] = {
                     "schema": {"anyOf": [_EVENT, {"type": "array", "maxItems": 1000, "items": _EVENT}]}
                 }
             },
-        }
-    },
+        },
+        "responses": {
+            "200": _answer("Valid, and nothing to do.", _TAKEN),
+            "202": _answer("Written durably.", _TAKEN),
+            "400": _answer("Nothing valid in it; kept in quarantine without its text.", _ERROR),
+            "401": _answer("No active webhook key.", _ERROR),
+            "408": _answer("The body did not come in time.", _ERROR),
+            "413": _answer("The body is too large.", _ERROR),
+            "415": _answer("Not JSON as UTF-8, or compressed.", _ERROR),
+            "503": _answer("The ledger is away or too much waits; send it again after Retry-After.", _ERROR),
+        },
+    }
 }

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -111,25 +111,23 @@ class Intake:
         Raises:
             Turned: 503; what was written is found again when the sender repeats it.
         """
-        waiting: list[Awaitable[Any]] = []
-        taken: Future[list[Acceptance]] | None = None
+        waited_for: list[Future[Any]] = []
         if openings:
-            taken = self.commit.submit(openings)
-            waiting.append(asyncio.wrap_future(taken))
+            waited_for.append(self.commit.submit(openings))
         if entry is not None:
             logs.event(_log, "events_refused", level=logging.WARNING, **entry)
-            waiting.append(asyncio.wrap_future(self.quarantine.submit(entry)))
-        if not waiting:
+            waited_for.append(self.quarantine.submit(entry))
+        if not waited_for:
             return []
+        waiting = [asyncio.wrap_future(future) for future in waited_for]
         try:
             async with asyncio.timeout(self.write_within_s):
-                for each in waiting:  # they run on threads of their own, side by side
-                    await each
+                await (asyncio.gather(*waiting) if len(waiting) > 1 else waiting[0])
         except TimeoutError:
             raise answers.Turned(answers.come_again("the ledger is slow to answer")) from None
         except DependencyDown:
             raise answers.Turned(answers.come_again("the ledger does not answer")) from None
-        return taken.result() if taken else []
+        return waiting[0].result() if openings else []
 
     def _count(self, readings: Sequence[Reading], accepted: Sequence[Acceptance]) -> None:
         duplicates = sum(acceptance.duplicate for acceptance in accepted)

@@ -17,8 +17,9 @@ from jitprov.errors import DependencyDown
 
 _log = logging.getLogger(__name__)
 
-# While events keep coming, sending keeps back: a chain costs the interpreter longer than taking an event does, and senders
-# wait. The API's budget, some five calls a second, cannot use more than this anyway; afterwards it goes at full speed.
+# While events keep coming, sending keeps back: a chain costs the interpreter more time than taking an event does, and
+# senders wait. The API's budget, some five calls a second, cannot use more than this anyway; afterwards it goes at
+# full speed.
 _QUIET_S = 0.1
 _SPACING_S = 0.02
 

@@ -27,7 +27,9 @@ def _audit(**changes: object) -> bytes:
     event_body: dict[str, object] = {"id": AUDIT, "action": "Create", "entityType": "User", "entity": {"id": USER}}
     event_body |= changes
     kept = {name: value for name, value in event_body.items() if value is not ...}
-    return json.dumps({"detail": {"topicName": f"v2.audits.entitytype.User.entityid.{USER}", "eventBody": kept}}).encode()
+    return json.dumps(
+        {"detail": {"topicName": f"v2.audits.entitytype.User.entityid.{USER}", "eventBody": kept}}
+    ).encode()
 
 
 def _beside(text: str) -> bytes:
@@ -99,15 +101,18 @@ _ROOT = [
     BadBody("eventBody at the root", json.dumps({"eventBody": {"id": AUDIT}}).encode(), "detail"),
 ]
 
+_NOT_OBJECTS: list[object] = [None, 1, True, "", "x", [], [REDUCED["detail"]]]
+_NOT_TEXTS: list[object] = [None, 1, True, "", [], {}]
 _SHAPE = [
-    *[
-        BadBody(f"detail is {value!r}", json.dumps({"detail": value}).encode(), "detail")
-        for value in (None, 1, True, "", "x", [], [REDUCED["detail"]])
-    ],
+    *[BadBody(f"detail is {value!r}", json.dumps({"detail": value}).encode(), "detail") for value in _NOT_OBJECTS],
     BadBody("empty detail", b'{"detail": {}}', "detail.action"),
     *[
-        BadBody(f"action is {value!r}", json.dumps({"detail": {"action": value, "entity": {"id": USER}}}).encode(), "detail.action")
-        for value in (None, 1, True, "", [], {})
+        BadBody(
+            f"action is {value!r}",
+            json.dumps({"detail": {"action": value, "entity": {"id": USER}}}).encode(),
+            "detail.action",
+        )
+        for value in _NOT_TEXTS
     ],
     BadBody("no entity", b'{"detail": {"action": "Create"}}', "detail.entity"),
     BadBody("entity is a text", json.dumps({"detail": {"action": "Create", "entity": USER}}).encode(), "detail.entity"),
@@ -141,9 +146,45 @@ _SHAPE = [
 
 _IDS: list[object] = [
     *("", " ", "../", "..%2f", "%00", "%252e", "a/b", "a?x=1", "a#b", "a;b", "a&b", "a\r\nX: y", "*", "?", "[a-z]"),
-    *("{id}", "${jndi:ldap://x}", "{{7*7}}", "' OR 1=1", "<script>", "a:b", "\x1b[31m", "\u202e", "\U0001f600", "a" * 10_000),
-    *(f"{{{USER}}}", f"urn:uuid:{USER}", USER.replace("-", ""), f"{USER} ", f" {USER}", f"{USER}\n", f"{USER}0", USER[:-1]),
-    *(f"../{USER}", f"{USER}/../x", USER.replace("9", "\uff19"), USER.replace("a", "\u0430"), USER.replace("-", "\u2010")),
+    *(
+        "{id}",
+        "${jndi:ldap://x}",
+        "{{7*7}}",
+        "' OR 1=1",
+        "<script>",
+        "a:b",
+        "\x1b[31m",
+        "\u202e",
+        "\U0001f600",
+        "a" * 10_000,
+    ),
+    *(
+        f"{{{USER}}}",
+        f"urn:uuid:{USER}",
+        USER.replace("-", ""),
+        f"{USER} ",
+        f" {USER}",
+        f"{USER}\n",
+        f"{USER}0",
+        USER[:-1],
+    ),
+    *(
+        f"../{USER}",
+        f"{USER}/../x",
+        USER.replace("9", "\uff19"),
+        USER.replace("a", "\u0430"),
+        USER.replace("-", "\u2010"),
+    ),
+    # As long as a UUID, and none.
+    *(
+        "*" * 36,
+        f"../{USER[3:]}",
+        f"{USER[:-3]}/..",
+        f"{USER[:-1]}?",
+        f"{USER[:-1]}g",
+        f"{USER[:-1]}\n",
+        USER.replace("-", "_"),
+    ),
     *(None, 1, 1.5, True, [], [USER], {}, {"id": USER}),
 ]
 
@@ -153,5 +194,8 @@ BAD_BODIES = [
     *_ROOT,
     *_SHAPE,
     *[BadBody(f"user id {str(value)[:40]!r}", _reduced(value), "detail.entity.id") for value in _IDS],
-    *[BadBody(f"audited id {str(value)[:40]!r}", _audit(entity={"id": value}), "detail.eventBody.entity.id") for value in _IDS],
+    *[
+        BadBody(f"audited id {str(value)[:40]!r}", _audit(entity={"id": value}), "detail.eventBody.entity.id")
+        for value in _IDS
+    ],
 ]

@@ -224,7 +224,7 @@ def test_key_in_query_or_body(receiver: RunningReceiver, ledger: SwitchedLedger)
     ("headers", "status"),
     [
         ({"Content-Type": "application/json"}, 202),
-        ({"Content-Type": "Application/JSON ; Charset=\"UTF-8\""}, 202),
+        ({"Content-Type": 'Application/JSON ; Charset="UTF-8"'}, 202),
         ({"Content-Encoding": "identity"}, 202),
         ({"Range": "bytes=0-1048575", "Accept-Encoding": "gzip,deflate", "Connection": "close"}, 202),
         ({"Content-Type": None}, 415),

@@ -69,7 +69,7 @@ def test_a_foreign_address_names_its_setting() -> None:
 
 @pytest.mark.parametrize(
     ("listens", "reached"),
-    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")],
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")],  # noqa: S104  compared, not bound
 )
 def test_a_part_is_reached_where_it_listens(listens: str, reached: str) -> None:
     """Whatever address a part listens on, it is reached from this machine by one that can stand in a URL."""

@@ -28,9 +28,7 @@ PASSWORD = "quoted \" back\\slash # 'é"
 def redis(tmp_path: Path) -> EmbeddedRedis:
     folder = tmp_path / 'a "data" #folder'
     folder.mkdir(mode=0o700)
-    made = EmbeddedRedis(
-        find_redis_server(), folder / "redis", folder / "redis.conf", free_port(), SecretStr(PASSWORD)
-    )
+    made = EmbeddedRedis(find_redis_server(), folder / "redis", folder / "redis.conf", free_port(), SecretStr(PASSWORD))
     made.prepare()
     return made
 

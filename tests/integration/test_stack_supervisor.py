@@ -22,9 +22,16 @@ from own_redis import wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 SLEEPS = "import time; time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('set', flush=True); time.sleep(600)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('set', flush=True); time.sleep(600)"
+)
 # Has a child that hears no SIGTERM, and ends itself at once when asked to.
-FORKS = f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); print(child.pid, flush=True); child.wait()"
+FORKS = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}])
+print(child.pid, flush=True)
+child.wait()
+"""
 
 
 class Keeping:
@@ -186,7 +193,15 @@ def test_children_of_the_dead_go_first(keeping: Keeping) -> None:
 def test_pauses_grow_and_are_complained_of(keeping: Keeping) -> None:
     """Who ends again and again is started after ever longer pauses, and the check says so with its last words."""
     once = keeping.folder / "once"
-    code = f"import pathlib, sys, time\nonce = pathlib.Path({str(once)!r})\nif once.exists(): print('my secret cause'); sys.exit(3)\nonce.touch(); time.sleep(0.6)"
+    code = f"""
+import pathlib, sys, time
+once = pathlib.Path({str(once)!r})
+if once.exists():
+    print("my secret cause")
+    sys.exit(3)
+once.touch()
+time.sleep(0.6)
+"""
     supervisor = keeping.supervisor(pause_first_s=0.05, masked=["secret", ""])
     supervisor.start([keeping.part("ends", code)])
 
@@ -226,7 +241,7 @@ def test_who_is_never_ready_is_told(keeping: Keeping) -> None:
     supervisor = keeping.supervisor()
     part = keeping.part("late", SLEEPS, ready=refuses, ready_within_s=0.4)
 
-    with pytest.raises(DependencyDown, match="late is not ready after 0.4 s. It wrote nothing"):
+    with pytest.raises(DependencyDown, match=r"late is not ready after 0\.4 s\. It wrote nothing"):
         supervisor.start([part])
     group = only(supervisor).pid or 0
     assert warden.members(group) == [group]
@@ -322,7 +337,9 @@ def test_a_long_log_is_set_aside(keeping: Keeping) -> None:
     """A log that has grown too long is set aside at the next start, so that no disk is filled by starts."""
     log = keeping.folder / "long.log"
     log.write_bytes(b"x" * (16 * 1024 * 1024 + 1))
-    keeping.supervisor().start([keeping.part("long", "print('set', flush=True); " + SLEEPS, ready=keeping.logged("long"))])
+    keeping.supervisor().start(
+        [keeping.part("long", "print('set', flush=True); " + SLEEPS, ready=keeping.logged("long"))]
+    )
 
     assert log.stat().st_size < 100
     assert log.with_name("long.log.1").stat().st_size > 16 * 1024 * 1024

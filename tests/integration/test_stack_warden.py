@@ -175,7 +175,9 @@ def test_a_line_break_in_a_folder_s_name_is_refused(tmp_path: Path) -> None:
 
 def test_warden_ends_what_is_left(tmp_path: Path) -> None:
     """At the pipe's end each registered group is asked, then killed; the count of what remains is the answer."""
-    deaf = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; echo set; exec sleep 600"], start_new_session=True, stdout=subprocess.PIPE)
+    deaf = subprocess.Popen(
+        ["/bin/sh", "-c", "trap '' TERM; echo set; exec sleep 600"], start_new_session=True, stdout=subprocess.PIPE
+    )
     assert deaf.stdout is not None
     deaf.stdout.readline()
     began = warden.started_ticks(deaf.pid)

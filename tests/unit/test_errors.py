@@ -8,7 +8,7 @@ import re
 import pytest
 
 from jitprov import errors
-from jitprov.errors import EventInvalid, Final, JitprovError, NotNow, StepError, TryAgain, WorkerDied
+from jitprov.errors import EventInvalid, Final, JitprovError, NotNow, StepError, TryAgain
 
 KINDS = [
     kind
@@ -69,8 +69,8 @@ def test_every_error_has_a_remedy(kind: type[StepError]) -> None:
 
 @pytest.mark.parametrize("kind", STEP_KINDS)
 def test_only_final_errors_say_that_a_retry_does_not_help(kind: type[StepError]) -> None:
-    """A bare retry helps against everything but what a human must mend first; a dead worker needs no mending."""
-    assert kind.retry_helps is (kind is WorkerDied or not issubclass(kind, Final))
+    """A bare retry helps against everything but what a human must mend first."""
+    assert kind.retry_helps is not issubclass(kind, Final)
 
 
 def test_a_step_error_is_of_one_sort() -> None:

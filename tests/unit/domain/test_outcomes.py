@@ -132,7 +132,7 @@ def test_ceilings_double_up_to_the_cap() -> None:
 
 @given(st.floats(0, 1), st.integers(1, 2))
 def test_a_retry_waits_within_jitter_and_settling(jitter: float, attempt: int) -> None:
-    """For any chance an uncertain attempt waits settling plus at most its ceiling, a certain one at most its ceiling."""
+    """An uncertain attempt waits settling plus at most its ceiling, a certain one at most its ceiling."""
     uncertain = decided(an_error(OutcomeUnknown), attempt=attempt, jitter=jitter)
     certain = decided(an_error(Unavailable), attempt=attempt, jitter=jitter)
 
@@ -162,9 +162,7 @@ def test_only_some_failures_may_have_acted(kind: type[StepError]) -> None:
 
 def test_a_failure_reads_as_one_line() -> None:
     """The one line names code, status, cause, remedy and correlation id."""
-    assert str(a_failure()) == (
-        "unavailable (HTTP 503): The API answered 503. Retry it. [correlation id c0ffee]"
-    )
+    assert str(a_failure()) == ("unavailable (HTTP 503): The API answered 503. Retry it. [correlation id c0ffee]")
 
 
 def test_a_line_names_only_what_there_is() -> None:

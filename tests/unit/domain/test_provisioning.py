@@ -233,7 +233,7 @@ class AnyLegalWay(RuleBasedStateMachine):
 
     @precondition(lambda self: self.begun)
     @rule(wait_s=st.floats(0, 100), spends=st.booleans())
-    def wait(self, wait_s: float, spends: bool) -> None:  # noqa: FBT001  Hypothesis hands it by name
+    def wait(self, wait_s: float, spends: bool) -> None:
         self._tick()
         after = moves.wait(self.record, self.now, wait_s, a_failure(), spends=spends, counted_s=wait_s)
         held, was = after.steps[after.step], self.record.steps[after.step]

@@ -106,7 +106,9 @@ def test_a_failed_one_goes_on_at_the_failed_step(house: House, step: Step) -> No
     assert house.record().state is State.READY
 
 
-@pytest.mark.parametrize("kind", ["provisioning", "failed task", "first task", "a task to come", "user", "event", "e-mail"])
+@pytest.mark.parametrize(
+    "kind", ["provisioning", "failed task", "first task", "a task to come", "user", "event", "e-mail"]
+)
 def test_any_id_leads_to_it(house: House, kind: str) -> None:
     """The operator may name the failed task as Flower shows it, any other task of the agent, or the agent."""
     house.fail_at(Step.PATCH_SKILLS)
@@ -200,12 +202,16 @@ def test_what_has_not_failed_is_left_alone(house: House, reach: Callable[[House]
     assert house.record() == before
 
 
-@pytest.mark.parametrize("any_id", [UNKNOWN_ID, UNKNOWN_ID[:-4] + "0011", "nobody@example.test", "", "  ", "a' OR 1=1", "*"])
+@pytest.mark.parametrize(
+    "any_id", [UNKNOWN_ID, UNKNOWN_ID[:-4] + "0011", "nobody@example.test", "", "  ", "a' OR 1=1", "*"]
+)
 @pytest.mark.parametrize("wish", ["retry", "cancel"])
 def test_an_unknown_id_is_answered_with_what_would_be_known(house: House, any_id: str, wish: str) -> None:
     """An id that nobody knows changes nothing, and the answer says which ids there are."""
-    answer = retry(house.ledger, house.enqueue, any_id, grace_s=1) if wish == "retry" else cancel(
-        house.ledger, any_id, grace_s=1
+    answer = (
+        retry(house.ledger, house.enqueue, any_id, grace_s=1)
+        if wish == "retry"
+        else cancel(house.ledger, any_id, grace_s=1)
     )
 
     assert (answer.verdict, answer.record) == (Verdict.UNKNOWN, None)

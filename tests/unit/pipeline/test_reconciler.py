@@ -64,7 +64,7 @@ class Desk:
 
     def claim(self, provisioning_id: str) -> Claim:
         record = self.record(provisioning_id)
-        claim = self.ledger.claim(provisioning_id, record.step, record.generation, token="t", lease_s=LEASE_S)  # noqa: S106
+        claim = self.ledger.claim(provisioning_id, record.step, record.generation, token="t", lease_s=LEASE_S)
         assert isinstance(claim, Claim)
         return claim
 
@@ -164,7 +164,9 @@ def test_it_goes_on_at_the_recorded_step_of_the_recorded_run(desk: Desk) -> None
     """What is sent again is the chain from where the ledger stands, under the ids the ledger knows."""
     resumed = desk.accept()
     claim = desk.claim(resumed)
-    assert desk.ledger.record(claim, moves.advance(claim.record, claim.now, claim.record.findings), look_after_s=GRACE_S)
+    assert desk.ledger.record(
+        claim, moves.advance(claim.record, claim.now, claim.record.findings), look_after_s=GRACE_S
+    )
     record = desk.record(resumed)
     cancelled = moves.cancel(record, desk.clock.now())
     assert desk.ledger.change(record, cancelled, look_after_s=GRACE_S)
@@ -245,12 +247,12 @@ def test_two_reconcilers_at_once_do_no_harm(desk: Desk) -> None:
         desk.reconciler.look()
         desk.broker.enqueue(record)
 
-    overlapping = Reconciler(desk.ledger, lambda: set(), enqueue_while_another_looks, grace_s=GRACE_S)
+    overlapping = Reconciler(desk.ledger, set, enqueue_while_another_looks, grace_s=GRACE_S)
     overlapping.look()
 
     assert [record.task_id() for record in desk.broker.sent] == [desk.record(lost).task_id()] * 2
-    assert isinstance(desk.ledger.claim(lost, Step.FETCH_PROFILE, 1, token="a", lease_s=LEASE_S), Claim)  # noqa: S106
-    assert not isinstance(desk.ledger.claim(lost, Step.FETCH_PROFILE, 1, token="b", lease_s=LEASE_S), Claim)  # noqa: S106
+    assert isinstance(desk.ledger.claim(lost, Step.FETCH_PROFILE, 1, token="a", lease_s=LEASE_S), Claim)
+    assert not isinstance(desk.ledger.claim(lost, Step.FETCH_PROFILE, 1, token="b", lease_s=LEASE_S), Claim)
 
 
 def test_a_look_takes_no_more_than_its_batch(desk: Desk) -> None:
@@ -352,7 +354,12 @@ def test_two_loops_take_turns(desk: Desk) -> None:
     desk.clock.advance(GRACE_S)
     turn = cache.single_flight("reconciler", hold_s=60, wait=desk.clock.wait, wait_max_s=1)
     turn.__enter__()
-    stop = StopAfter(desk.clock, 40, at_pause=lambda pause: turn.__exit__(None, None, None) if pause == 3 else None)
+
+    def end_the_other_turn(pause: int) -> None:
+        if pause == 3:
+            turn.__exit__(None, None, None)
+
+    stop = StopAfter(desk.clock, 40, at_pause=end_the_other_turn)
 
     run_forever(desk.reconciler, cache, stop, every_s=5.0, keep=timedelta(days=30))
 

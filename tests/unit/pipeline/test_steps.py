@@ -29,14 +29,12 @@ def agent(org: FakeOrganization) -> Agent:
 
 def a_record(agent: Agent, step: Step, *, attempts: int = 1, generation: int = 1, **changes: Any) -> Provisioning:
     """Return a provisioning whose `step` has begun its attempt number `attempts`."""
-    findings = Findings(
-        **{
-            "profile": agent.profile,
-            "wanted": a_wanted_state(skills=(a_skill(),)),
-            "phone": agent.phones[0] if agent.phones else None,
-        }
-        | changes
-    )
+    values: dict[str, Any] = {
+        "profile": agent.profile,
+        "wanted": a_wanted_state(skills=(a_skill(),)),
+        "phone": agent.phones[0] if agent.phones else None,
+    } | changes
+    findings = Findings(**values)
     record = a_provisioning(user_id=agent.profile.user_id, step=step, generation=generation, findings=findings)
     return moves.begin(record, record.accepted_at, attempts)
 
@@ -88,7 +86,9 @@ def test_an_inactive_user_is_provisioned(org: FakeOrganization) -> None:
 # --- resolve_skills -----------------------------------------------------------------------------------------
 def test_resolving_gives_every_wanted_skill_its_id(org: FakeOrganization, agent: Agent) -> None:
     """The rules' skills come out with ids, in their order, everything else of the wanted state kept, at no call."""
-    org.wanted = lambda _: WantedState(("r",), "replace", (RatedSkill("Billing", 2.0), RatedSkill("Order_Tracking", 1.0)))
+    org.wanted = lambda _: WantedState(
+        ("r",), "replace", (RatedSkill("Billing", 2.0), RatedSkill("Order_Tracking", 1.0))
+    )
 
     found = steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS, wanted=None), a_kit(org))
 
@@ -281,7 +281,9 @@ def test_by_line_id_one_call_is_enough(org: FakeOrganization) -> None:
     """Where a line's id is its station's id the station is set in one call."""
     agent = with_phone(org)
 
-    assert assigned(org, agent, waited_s=0.0, station_source="line_id") == agent.phones[0].line_id == agent.default_station
+    assert (
+        assigned(org, agent, waited_s=0.0, station_source="line_id") == agent.phones[0].line_id == agent.default_station
+    )
     assert org.names() == ["set_default_station"]
 
 
@@ -338,7 +340,9 @@ def test_what_was_learned_is_used(org: FakeOrganization, source: str) -> None:
 
     assigned(org, agent)
 
-    assert org.names() == {"line_id": ["set_default_station"], "lookup": ["find_station", "set_default_station"]}[source]
+    assert (
+        org.names() == {"line_id": ["set_default_station"], "lookup": ["find_station", "set_default_station"]}[source]
+    )
 
 
 def test_that_a_line_id_is_a_station_id_is_learned_from_the_effect(org: FakeOrganization) -> None:
@@ -420,8 +424,10 @@ def test_a_slow_assignment_does_not_discredit_the_line_id(org: FakeOrganization)
 )
 def test_a_step_says_which_finding_it_lacks(org: FakeOrganization, agent: Agent, step: Step, missing: str) -> None:
     """A step whose predecessor's finding is missing is a defect that names the step, and makes no call."""
+    changes: dict[str, Any] = {missing: None}
+
     with pytest.raises(RuntimeError, match=rf"{step} needs the {missing}"):
-        STEPS[step](a_record(agent, step, **{missing: None}), a_kit(org))
+        STEPS[step](a_record(agent, step, **changes), a_kit(org))
 
     assert org.calls == []
 

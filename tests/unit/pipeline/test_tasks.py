@@ -102,7 +102,7 @@ def test_every_step_is_a_task_of_its_own_queue() -> None:
 
 @pytest.mark.parametrize("first", CORRIDOR)
 def test_a_chain_carries_the_id_and_nothing_else(first: Step) -> None:
-    """From any step on, each message holds one provisioning id, takes no result, and has the id that the ledger knows."""
+    """From any step on, a message holds one provisioning id, takes no result, and has the id that the ledger knows."""
     made = signatures(PROVISIONING_ID, generation=3, first=first)
 
     assert [signature.task for signature in made] == [task_name(step) for step in CORRIDOR[first.number - 1 :]]

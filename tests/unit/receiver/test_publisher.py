@@ -88,3 +88,15 @@ def test_close_is_bounded() -> None:
     publisher.offer(["d"])
     assert broker.outcomes["dropped"] == 3
     broker.go_on.set()
+
+
+def test_keeps_back_while_events_come() -> None:
+    """While events keep coming most chains wait; a stop sends them all at full speed."""
+    broker = Broker()
+    publisher = Publisher(broker.publish, broker.count)
+    publisher.offer([str(number) for number in range(500)])
+    broker.begun.wait(10)
+
+    assert publisher.waiting > 400
+    assert publisher.close() == 0
+    assert len(broker.sent) == 500

@@ -12,9 +12,9 @@ from jitprov.stack.folder import FolderLock, make_private, write_private
 def test_one_stack_at_a_time(tmp_path: Path) -> None:
     """A second stack is refused at once, and is told the first one's process and what to do."""
     folder = tmp_path / "data"
-    with FolderLock(folder):
-        with pytest.raises(ConfigurationError, match=rf"process {os.getpid()}: stop that one, or set JITPROV_DATA_DIR"):
-            FolderLock(folder).__enter__()
+    told = rf"process {os.getpid()}: stop that one, or set JITPROV_DATA_DIR"
+    with FolderLock(folder), pytest.raises(ConfigurationError, match=told):
+        FolderLock(folder).__enter__()
     with FolderLock(folder):
         pass
 

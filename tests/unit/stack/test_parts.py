@@ -41,7 +41,7 @@ def composed(data_dir: Path, **more: bool) -> Stages:
     redis = EmbeddedRedis(
         Path("/opt/redis-server"), data_dir / "redis", data_dir / "redis.conf", 7000, SecretStr("redis-password")
     )
-    plan = SandboxPlan(9000, 9001, {"client_secret": "the-client-secret", "port": 1, "host": "0.0.0.0"})
+    plan = SandboxPlan(9000, 9001, {"client_secret": "the-client-secret", "port": 1, "host": "localhost"})
     surroundings = {"PATH": "/bin", "JITPROV_CLIENT_SECRET": "of-somebody-else", "PYTHONPATH": "/given"}
     return compose(
         some_settings(data_dir), redis, surroundings, sandbox=plan if more.pop("sandbox", True) else None, **more
@@ -113,7 +113,7 @@ def test_parts_find_the_celery_settings(tmp_path: Path) -> None:
 
 
 def test_sandbox_options_are_a_private_file(tmp_path: Path) -> None:
-    """The sandbox reads its options, secrets included, from a file of this user alone; ports and address are the plan's."""
+    """The sandbox reads its options from a file of this user alone; ports and address are the plan's."""
     *_, path = by_name(composed(tmp_path))["sandbox"].argv
 
     assert json.loads(Path(path).read_text()) == {

@@ -1,0 +1,123 @@
+"""One judge for all contenders: what the sandbox saw, never what a contender says of itself.
+
+An agent is ready when its default station was set, which comes last in every contender's sequence; it is wrong when the
+sandbox' final state is not what the rules say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from jitprov.cli.acceptance import wrong_agents
+from jitprov.rules.loader import load_rules
+from jitprov.sandbox.control_client import SandboxControl
+
+_READY_ROUTE = "/api/v2/users/{userId}/station/defaultstation/{stationId}"
+_PAGE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How a contender did. Times in API seconds since the first sign-in.
+
+    Attributes:
+        name: Of the contender.
+        agents: Who signed in.
+        ready: With a default station at the end.
+        wrong: Not as the rules say at the end; who was never finished counts too.
+        calls: Requests that the sandbox received, tokens included.
+        answers_429: Of these, refused for the limit.
+        worst_window: Most requests of one token in any 60 s.
+        windows_over: Requests that made a window exceed the limit.
+        first_s: When the first agent was ready; 0.0 when none was.
+        median_s: The median.
+        last_s: The last.
+        drain_ratio: `last_s` against the time that the calls need at the allowed rate.
+        capped: True when the contender was stopped at its time cap.
+        sandbox_share: Share of real time that the sandbox was busy.
+        curve: Instants at which agents became ready, ascending.
+    """
+
+    name: str
+    agents: int
+    ready: int
+    wrong: int
+    calls: int
+    answers_429: int
+    worst_window: int
+    windows_over: int
+    first_s: float
+    median_s: float
+    last_s: float
+    drain_ratio: float
+    capped: bool
+    sandbox_share: float
+    curve: tuple[float, ...]
+
+    @property
+    def calls_per_agent(self) -> float:
+        """Calls for each agent that signed in."""
+        return self.calls / self.agents
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all but the curve."""
+        content = asdict(self)
+        del content["curve"]
+        return content | {"calls_per_agent": round(self.calls_per_agent, 4)}
+
+
+def ready_instants(control: SandboxControl, user_ids: Sequence[str]) -> dict[str, float]:
+    """Return for each ready agent the sandbox instant of its last accepted default station."""
+    wanted = set(user_ids)
+    found: dict[str, float] = {}
+    since = 0
+    while entries := control.journal(since, _PAGE):
+        since = entries[-1]["seq"]
+        for entry in entries:
+            good = entry["status"] == 202 and entry["route"] == _READY_ROUTE
+            if good and entry["method"] == "PUT" and entry["user_id"] in wanted:
+                found[entry["user_id"]] = entry["applied_s"]
+    return found
+
+
+def score(
+    name: str, control: SandboxControl, users: Sequence[Mapping[str, Any]], began_s: float, *, capped: bool
+) -> Score:
+    """Judge a contender that has ended.
+
+    Args:
+        name: Of the contender.
+        control: Of the sandbox it worked on.
+        users: Who signed in.
+        began_s: Sandbox instant of the first sign-in.
+        capped: Whether it was stopped.
+    """
+    ids = [user["id"] for user in users]
+    instants = ready_instants(control, ids)
+    oracle = control.oracle()
+    state = {user["id"]: user for user in control.state()["users"]}
+    wrong = {each.user_id for each in wrong_agents([state[user_id] for user_id in ids], load_rules())}
+    curve = tuple(sorted(instant - began_s for user_id, instant in instants.items()))
+    calls = int(oracle["calls"]) + int(oracle["token_calls"])
+    floor_s = int(oracle["calls"]) / oracle["limit"] * 60
+    last_s = curve[-1] if curve else 0.0
+    return Score(
+        name=name,
+        agents=len(ids),
+        ready=len(instants),
+        wrong=len(wrong),
+        calls=calls,
+        answers_429=int(oracle["answers_429"]),
+        worst_window=int(oracle["worst_window"]),
+        windows_over=int(oracle["windows_over"]),
+        first_s=curve[0] if curve else 0.0,
+        median_s=median(curve) if curve else 0.0,
+        last_s=last_s,
+        drain_ratio=last_s / floor_s if floor_s else 0.0,
+        capped=capped,
+        sandbox_share=float(oracle["sandbox_busy_share"]),
+        curve=curve,
+    )
