@@ -160,7 +160,16 @@ def retry(any_id: AnyId, json_: Json = False) -> None:
     from jitprov.pipeline.operations import retry as do_retry  # noqa: PLC0415
 
     chosen = settings()
-    _answer(do_retry(make_ledger(chosen), enqueue_again, any_id, grace_s=chosen.message_grace_s), json_=json_)
+    _answer(
+        do_retry(
+            make_ledger(chosen),
+            enqueue_again,
+            any_id,
+            grace_s=chosen.message_grace_s,
+            settle_s=chosen.settle_s / chosen.time_scale,
+        ),
+        json_=json_,
+    )
 
 
 def cancel(any_id: AnyId, json_: Json = False) -> None:

@@ -15,6 +15,7 @@ import typer
 
 from jitprov import logs
 from jitprov.errors import ConfigurationError
+from jitprov.rules.loader import load_rules
 from jitprov.settings import settings
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -41,7 +42,8 @@ def receiver() -> None:
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_ledger(chosen, timeout_s=1.0)
-    desk = Desk(ledger, make_budget(chosen), enqueue_again, grace_s=chosen.message_grace_s)
+    settle_s = chosen.settle_s / chosen.time_scale
+    desk = Desk(ledger, make_budget(chosen), enqueue_again, chosen.message_grace_s, settle_s)
     serve(chosen, ledger, enqueue, rooms=[make_room(desk, operator_key=chosen.operator_key.get_secret_value())])
 
 
@@ -54,6 +56,7 @@ def worker(ctx: typer.Context) -> None:
     if not chosen.client_id or not chosen.client_secret.get_secret_value():
         msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET, or try `jitprov demo`"
         raise ConfigurationError(msg)
+    load_rules(chosen.rules_file)  # wrong rules are told now, not by the first agent
     # Gossip and mingle leave queues behind on Redis and serve nothing here. Events feed Flower.
     _become_celery("worker", "--without-gossip", "--without-mingle", "-E", *ctx.args)
 
@@ -73,7 +76,7 @@ def _become_celery(*args: str) -> None:
 
 def reconciler() -> None:
     """Republishes what the broker lost; any number may run, one looks at a time."""
-    from jitprov.pipeline.chain import enqueue_again, task_ids_in_broker  # noqa: PLC0415
+    from jitprov.pipeline.chain import enqueue_again, look_into_broker  # noqa: PLC0415
     from jitprov.pipeline.reconciler import Reconciler, run_forever  # noqa: PLC0415
     from jitprov.wiring import make_cache, make_ledger  # noqa: PLC0415
 
@@ -82,7 +85,7 @@ def reconciler() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    looking = Reconciler(make_ledger(chosen), task_ids_in_broker, enqueue_again, grace_s=chosen.message_grace_s)
+    looking = Reconciler(make_ledger(chosen), look_into_broker, enqueue_again, grace_s=chosen.message_grace_s)
     keep = timedelta(days=chosen.keep_ended_days)
     run_forever(looking, make_cache(chosen), stop, every_s=chosen.reconcile_every_s, keep=keep)
 

@@ -21,7 +21,7 @@ from jitprov.desk.guard import Guard
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State
 from jitprov.domain.view import describe
 from jitprov.ledger import Ledger
-from jitprov.pipeline.operations import Answer, Verdict, cancel, retry
+from jitprov.pipeline.operations import SETTLE_S, Answer, Verdict, cancel, retry
 
 _HERE = Path(__file__).parent
 _STATUS_OF = {Verdict.UNKNOWN: 404, Verdict.REFUSED: 409}
@@ -38,6 +38,7 @@ class Desk:
         budget: The meter.
         enqueue_again: Sends a provisioning's chain from its recorded step.
         grace_s: How long a message may be on its way, in real seconds.
+        settle_s: See `operations.retry`.
         pages: The templates.
     """
 
@@ -45,6 +46,7 @@ class Desk:
     budget: Budget
     enqueue_again: Callable[[Provisioning], None]
     grace_s: float
+    settle_s: float = SETTLE_S
     pages: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(directory=_HERE / "templates"))
 
     def list_all(
@@ -63,7 +65,7 @@ class Desk:
 
     def retry(self, any_id: str) -> dict[str, Any]:
         """POST /api/provisionings/{any_id}/retry."""
-        return _told(retry(self.ledger, self.enqueue_again, any_id, grace_s=self.grace_s))
+        return _told(retry(self.ledger, self.enqueue_again, any_id, grace_s=self.grace_s, settle_s=self.settle_s))
 
     def cancel(self, any_id: str) -> dict[str, Any]:
         """POST /api/provisionings/{any_id}/cancel."""

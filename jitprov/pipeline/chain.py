@@ -16,6 +16,7 @@ from jitprov.domain.ids import task_id_of
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, Step
 from jitprov.errors import DependencyDown
 from jitprov.pipeline.names import QUEUES, task_name
+from jitprov.pipeline.reconciler import InBroker
 
 _PAGE = 500
 
@@ -67,7 +68,7 @@ def publish_impatiently() -> None:
     )
 
 
-def task_ids_in_broker() -> set[str]:
+def look_into_broker() -> InBroker:
     """Return the ids of all tasks that the broker holds: queued, or taken by a worker and not acknowledged.
 
     This reads kombu's own keys (a list per queue, the hash `unacked`), in pages; a message that moves meanwhile
@@ -80,16 +81,15 @@ def task_ids_in_broker() -> set[str]:
         with app.connection_for_read() as connection:
             channel = connection.default_channel
             client = channel.client
-            found: set[str] = set()
+            queued: set[str] = set()
             for queue in QUEUES:
                 for key in (channel._q_for_pri(queue, priority) for priority in channel.priority_steps):  # noqa: SLF001  kombu's own naming of the lists
                     start = 0
                     while page := client.lrange(key, start, start + _PAGE - 1):
-                        found.update(_task_id(message) for message in page)
+                        queued.update(_task_id(message) for message in page)
                         start += _PAGE
-            for _, held in client.hscan_iter(channel.unacked_key, count=_PAGE):
-                found.add(_task_id(held))
-            return found - {""}
+            taken = {_task_id(held) for _, held in client.hscan_iter(channel.unacked_key, count=_PAGE)}
+            return InBroker(frozenset(queued - {""}), frozenset(taken - {""}))
     except (app.connection_for_read().connection_errors, OSError) as error:
         msg = f"the broker does not answer ({type(error).__name__})"
         raise DependencyDown(msg) from error

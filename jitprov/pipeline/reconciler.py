@@ -1,8 +1,9 @@
 """Republishes what the broker lost, from the step that the ledger recorded. Decides by evidence, never by age.
 
 In a 27-minute backlog an old message is normal. A provisioning is lost when its lease ran out without a record (its
-worker died), or when two looks in a row find no message of it in the broker. A wrong guess costs one message, which
-the fence turns away.
+worker died), when two looks in a row find no message of it in the broker, or when a worker took its message and has
+not begun it for four looks (a worker that died with messages in hand: the broker gives those back only after its
+visibility timeout). A wrong guess costs one message, which the fence turns away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ from jitprov.ledger import Due, Ledger
 _log = logging.getLogger(__name__)
 
 LOOKS_UNTIL_LOST = 2
+LOOKS_UNTIL_FORGOTTEN = 4
 _TURN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class InBroker:
+    """What the broker holds.
+
+    Attributes:
+        queued: Ids of tasks that wait in a queue.
+        taken: Ids of tasks that a worker took and has not acknowledged.
+    """
+
+    queued: frozenset[str]
+    taken: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Reconciler:
 
     Attributes:
         ledger: The truth.
-        task_ids_in_broker: Returns the task ids that the broker holds.
+        look_into_broker: Returns what the broker holds.
         enqueue_again: Sends a provisioning's chain from its recorded step.
         grace_s: How long a message may be on its way, in real seconds.
         second_look_s: Between the first miss and the second look.
@@ -54,7 +69,7 @@ class Reconciler:
     """
 
     ledger: Ledger
-    task_ids_in_broker: Callable[[], set[str]]
+    look_into_broker: Callable[[], InBroker]
     enqueue_again: Callable[[Provisioning], None]
     grace_s: float
     second_look_s: float = 2.0
@@ -69,27 +84,31 @@ class Reconciler:
         due = self.ledger.due(limit=self.batch)
         if not due:
             return Look()
-        held = self.task_ids_in_broker()
-        on_the_way = republished = 0
-        for found in due:
-            if found.leased or (not found.lease_lost and found.record.task_id() in held):
-                on_the_way += 1
-                self.ledger.looked(found.record.provisioning_id, missed=0, look_after_s=self.grace_s)
-            elif found.lease_lost or found.missed + 1 >= LOOKS_UNTIL_LOST:
-                republished += self._republish(found)
-            else:
-                self.ledger.looked(
-                    found.record.provisioning_id, missed=found.missed + 1, look_after_s=self.second_look_s
-                )
-        return Look(len(due), on_the_way, republished)
+        held = self.look_into_broker()
+        verdicts = [self._look_at(found, held) for found in due]
+        return Look(len(due), on_the_way=verdicts.count("on the way"), republished=verdicts.count("republished"))
 
-    def _republish(self, found: Due) -> int:
+    def _look_at(self, found: Due, held: InBroker) -> str:
+        task_id, provisioning_id = found.record.task_id(), found.record.provisioning_id
+        if found.lease_lost:
+            return self._republish(found)
+        if found.leased or task_id in held.queued:
+            self.ledger.looked(provisioning_id, missed=0, look_after_s=self.grace_s)
+            return "on the way"
+        taken = task_id in held.taken
+        if found.missed + 1 >= (LOOKS_UNTIL_FORGOTTEN if taken else LOOKS_UNTIL_LOST):
+            return self._republish(found)
+        look_after_s = self.grace_s if taken else self.second_look_s
+        self.ledger.looked(provisioning_id, missed=found.missed + 1, look_after_s=look_after_s)
+        return "on the way" if taken else "missed"
+
+    def _republish(self, found: Due) -> str:
         record = found.record
         try:
             self.enqueue_again(record)
         except DependencyDown as error:
             logs.event(_log, "republish_failed", level=logging.WARNING, error=str(error))
-            return 0
+            return "missed"
         self.ledger.looked(record.provisioning_id, missed=0, look_after_s=self.grace_s, republished=True)
         logs.event(
             _log,
@@ -99,7 +118,7 @@ class Reconciler:
             step=record.step,
             reason="lease_lost" if found.lease_lost else "message_lost",
         )
-        return 1
+        return "republished"
 
     def forget(self, keep: timedelta) -> int:
         """Drop what ended well longer ago than `keep`; return how many."""

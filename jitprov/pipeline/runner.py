@@ -89,7 +89,9 @@ class Runner:
         # Attempts are counted when they begin, so one more than allowed means that none of them came back.
         if claim.record.steps[step].attempts <= self.policy.attempts_max:
             return None
-        failure = describe(WorkerDied(f"{step} was begun {self.policy.attempts_max} times and never came back"))
+        failure = describe(
+            WorkerDied(f"{step} was begun {self.policy.attempts_max} times, and its worker ended the last time")
+        )
         return Fail(failure), moves.fail(claim.record, claim.now, failure)
 
     def _turned_away(self, denied: Denied, provisioning_id: str, step: Step) -> Outcome:

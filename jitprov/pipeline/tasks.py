@@ -9,19 +9,20 @@ from functools import cache
 from typing import NoReturn
 from uuid import uuid4
 
-from celery import Task
+from celery import Task, signals
 from celery.exceptions import Ignore
 
 from jitprov.celery import app
 from jitprov.domain.ids import parse_task_id
 from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
 from jitprov.domain.provisioning import CORRIDOR, Step
-from jitprov.errors import DependencyDown
+from jitprov.errors import ConfigurationError, DependencyDown
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import Kit
-from jitprov.wiring import Services, services
+from jitprov.settings import settings
+from jitprov.wiring import Services, make_services, services
 
 # Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
 COUNTDOWN_MAX_S = 120.0
@@ -65,6 +66,15 @@ def make_runner(kept: Services) -> Runner:
 @cache
 def _runner() -> Runner:
     return make_runner(services())
+
+
+@signals.worker_init.connect(weak=False)
+def _refuse_to_start_in_vain(**_: object) -> None:
+    # A worker that could do no step would turn each message into a failure; it had better not take any.
+    try:
+        make_services(settings())
+    except ConfigurationError as error:
+        raise SystemExit(f"worker: {error}") from None
 
 
 def _wait(task: Task, wait_s: float, why: str) -> NoReturn:

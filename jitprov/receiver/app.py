@@ -22,6 +22,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
@@ -132,12 +133,13 @@ async def _metrics(request: Request) -> Response:
     return Response(measures.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _no_such_route(_: Request, error: Exception) -> Response:
-    """Answer 404 and 405 in the shape of all refusals."""
-    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
-    headers = error.headers if isinstance(error, HTTPException) else None
-    field = "method" if status == HTTPStatus.METHOD_NOT_ALLOWED else "path"
-    return answers.refusal(status, field, HTTPStatus(status).phrase.lower(), "POST events to /events", headers)
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    """Answer 404 and 405 of the routing in the shape of all refusals; what a route says itself stays as it is."""
+    if not isinstance(error, HTTPException) or error.detail != HTTPStatus(error.status_code).phrase:
+        return await http_exception_handler(request, error)  # type: ignore[arg-type]  # registered for HTTPException
+    field = "method" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "path"
+    remedy = "POST events to /events"
+    return answers.refusal(error.status_code, field, error.detail.lower(), remedy, error.headers)
 
 
 def make_server(app: FastAPI, settings: Settings, http: type[BoundedHttp] = BoundedHttp) -> uvicorn.Server:

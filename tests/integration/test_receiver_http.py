@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 import requests
+from fastapi import HTTPException
 
 from data.bad_bodies import AUDIT, BAD_BODIES, REDUCED, USER
 from jitprov.domain.ids import is_uuid, parse_task_id
@@ -286,6 +287,21 @@ def test_routes(receiver: RunningReceiver, ledger: SwitchedLedger, method: str, 
     assert answer.status_code == status
     assert answer.json()["error"]["remedy"]
     assert ledger.batches == []
+
+
+def test_rooms_on_the_same_port(ledger: SwitchedLedger) -> None:
+    """What another room's route refuses keeps its own words."""
+    receiver = RunningReceiver(ledger)
+
+    @receiver.app.get("/api/one")
+    def _one() -> None:
+        raise HTTPException(404, "nothing is known by this id")
+
+    with receiver:
+        answer = receiver.get("/api/one")
+
+        assert answer.status_code == 404
+        assert answer.json() == {"detail": "nothing is known by this id"}
 
 
 def test_health_and_metrics(receiver: RunningReceiver) -> None:

@@ -18,7 +18,7 @@ from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.errors import DependencyDown
 from jitprov.ledger import Claim
 from jitprov.ledger.memory import MemoryLedger
-from jitprov.pipeline.reconciler import Look, Reconciler, run_forever
+from jitprov.pipeline.reconciler import LOOKS_UNTIL_FORGOTTEN, InBroker, Look, Reconciler, run_forever
 
 GRACE_S, LEASE_S, SECOND_LOOK_S = 20.0, 60.0, 2.0
 
@@ -28,14 +28,15 @@ class Broker:
 
     def __init__(self) -> None:
         self.held: set[str] = set()
+        self.taken: set[str] = set()
         self.sent: list[Provisioning] = []
         self.away = False
         self.deaf = False
 
-    def task_ids(self) -> set[str]:
+    def look(self) -> InBroker:
         if self.away:
             raise DependencyDown("the broker does not answer")
-        return set(self.held)
+        return InBroker(frozenset(self.held), frozenset(self.taken))
 
     def enqueue(self, record: Provisioning) -> None:
         if self.away or self.deaf:
@@ -49,7 +50,7 @@ class Desk:
         self.clock, self.broker = clock, Broker()
         self.ledger = MemoryLedger(clock.now)
         self.reconciler = Reconciler(
-            self.ledger, self.broker.task_ids, self.broker.enqueue, grace_s=GRACE_S, second_look_s=SECOND_LOOK_S
+            self.ledger, self.broker.look, self.broker.enqueue, grace_s=GRACE_S, second_look_s=SECOND_LOOK_S
         )
 
     def accept(self) -> str:
@@ -225,7 +226,7 @@ def test_a_message_the_broker_did_not_take_is_sent_at_the_next_look(
             raise DependencyDown("the broker did not take it")
         desk.broker.enqueue(record)
 
-    reconciler = Reconciler(desk.ledger, desk.broker.task_ids, enqueue, grace_s=GRACE_S)
+    reconciler = Reconciler(desk.ledger, desk.broker.look, enqueue, grace_s=GRACE_S)
     desk.clock.advance(SECOND_LOOK_S)
     with caplog.at_level(logging.WARNING):
         assert reconciler.look() == Look(due=2, republished=1)
@@ -261,7 +262,7 @@ def test_a_look_takes_no_more_than_its_batch(desk: Desk) -> None:
     for _ in range(5):
         ids.append(desk.accept())
         desk.clock.advance(1)
-    small = Reconciler(desk.ledger, desk.broker.task_ids, desk.broker.enqueue, grace_s=GRACE_S, batch=3)
+    small = Reconciler(desk.ledger, desk.broker.look, desk.broker.enqueue, grace_s=GRACE_S, batch=3)
     desk.clock.advance(GRACE_S)
 
     assert [small.look().due for _ in range(3)] == [3, 2, 0]
@@ -365,3 +366,26 @@ def test_two_loops_take_turns(desk: Desk) -> None:
 
     assert [record.provisioning_id for record in desk.broker.sent][:1] == [lost]
     assert stop.waited[0] != 5.0
+
+
+def test_a_message_that_a_worker_took_and_never_began_is_sent_again(desk: Desk) -> None:
+    """A worker that died with a message in hand delays its agent by four looks, not by the visibility timeout."""
+    provisioning_id = desk.accept()
+    desk.broker.taken.add(desk.record(provisioning_id).task_id())
+    looks = [desk.look_after(GRACE_S + 1) for _ in range(LOOKS_UNTIL_FORGOTTEN)]
+
+    assert [look.republished for look in looks] == [0, 0, 0, 1]
+    assert [record.provisioning_id for record in desk.broker.sent] == [provisioning_id]
+
+
+def test_a_message_that_is_begun_in_time_is_not_sent_again(desk: Desk) -> None:
+    """Looks at a message in a worker's hand are forgotten as soon as its step begins."""
+    provisioning_id = desk.accept()
+    desk.broker.taken.add(desk.record(provisioning_id).task_id())
+    for _ in range(LOOKS_UNTIL_FORGOTTEN - 1):
+        desk.look_after(GRACE_S + 1)
+    claim = desk.claim(provisioning_id)
+    desk.ledger.record(claim, moves.advance(claim.record, claim.now, claim.record.findings), look_after_s=GRACE_S)
+    desk.broker.taken.add(desk.record(provisioning_id).task_id())
+
+    assert desk.look_after(GRACE_S + 1).republished == 0

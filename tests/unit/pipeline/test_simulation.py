@@ -26,7 +26,7 @@ from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.errors import DependencyDown, NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.pipeline import operations
-from jitprov.pipeline.reconciler import Reconciler
+from jitprov.pipeline.reconciler import InBroker, Reconciler
 from jitprov.pipeline.runner import Runner
 
 GRACE_S, LEASE_S, VISIBILITY_S, COUNTDOWN_MAX_S = 20.0, 60.0, 300.0, 120.0
@@ -61,10 +61,10 @@ class Broker:
         self.messages: list[Message] = []
         self.away = False
 
-    def task_ids(self) -> set[str]:
+    def look(self) -> InBroker:
         if self.away:
             raise DependencyDown("the broker does not answer")
-        return {message.task_id for message in self.messages}
+        return InBroker(frozenset(message.task_id for message in self.messages), frozenset())
 
     def enqueue(self, record: Provisioning) -> None:
         self.send(record, record.step)
@@ -122,7 +122,7 @@ class Corridor(RuleBasedStateMachine):
             lease_s=LEASE_S,
             grace_s=GRACE_S,
         )
-        self.reconciler = Reconciler(self.ledger, self.broker.task_ids, self.broker.enqueue, grace_s=GRACE_S)
+        self.reconciler = Reconciler(self.ledger, self.broker.look, self.broker.enqueue, grace_s=GRACE_S)
         self.accept(enqueued=True, twice=False)
 
     # --- the organization's temper --------------------------------------------------------------------------

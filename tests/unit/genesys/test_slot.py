@@ -1,0 +1,121 @@
+"""Taking a slot of the budget: in time, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fixed_clock import FixedClock
+from jitprov.budget import BudgetState, Permit, Refusal
+from jitprov.errors import BudgetDenied, DependencyDown
+from jitprov.genesys.slot import take_slot
+from jitprov.settings import Settings, read_settings
+
+
+class ScriptedBudget:
+    """Gives the verdicts it was made with, in order; the last one for ever."""
+
+    def __init__(self, *verdicts: Permit | Refusal | Exception, paused_s: float = 0.0) -> None:
+        self.verdicts = list(verdicts)
+        self.asked: list[float] = []
+        self.paused_s = paused_s
+
+    def reserve(self, *, wait_max_s: float) -> Permit | Refusal:
+        self.asked.append(wait_max_s)
+        verdict = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
+        if isinstance(verdict, Exception):
+            raise verdict
+        return verdict
+
+    def pause(self, *, for_s: float, reason: str) -> None:
+        raise AssertionError
+
+    def state(self) -> BudgetState:
+        return BudgetState(300, 0, 0, 0.0, self.paused_s, "")
+
+
+class SleepyClock(FixedClock):
+    """Wakes late: as often as told."""
+
+    def __init__(self, late_s: float, times: int) -> None:
+        super().__init__()
+        self.late_s, self.times = late_s, times
+
+    def wait(self, api_s: float) -> None:
+        super().wait(api_s)
+        if self.times:
+            self.times -= 1
+            self.advance(self.late_s)
+
+
+def settings(**changes: Any) -> Settings:
+    return read_settings(_env_file=None, **changes)
+
+
+@pytest.fixture
+def scaled() -> Callable[[], Settings]:
+    return lambda: settings(api_url="http://127.0.0.1:1", time_scale=60.0)
+
+
+def test_a_slot_is_waited_for(clock: FixedClock) -> None:
+    """The request may leave when the slot has come, asked for with the setting's patience."""
+    budget = ScriptedBudget(Permit(1.5, 0.5))
+
+    take_slot(budget, clock, settings(budget_wait_max_s=7.0))
+
+    assert clock.monotonic_s() == pytest.approx(1.5)
+    assert budget.asked == [7.0]
+
+
+def test_waits_pass_in_real_seconds(scaled: Callable[[], Settings], clock: FixedClock) -> None:
+    """The meter counts real seconds, the clock waits API seconds."""
+    take_slot(ScriptedBudget(Permit(0.02, 99.0)), clock, scaled())
+
+    assert clock.waits == [pytest.approx(1.2)]
+
+
+@pytest.mark.parametrize("reason", ["paused", "busy"])
+def test_a_refusal_sends_nothing(scaled: Callable[[], Settings], clock: FixedClock, reason: str) -> None:
+    """The step goes back to the queue, and its wait is in API seconds."""
+    with pytest.raises(BudgetDenied) as caught:
+        take_slot(ScriptedBudget(Refusal(0.5, reason)), clock, scaled())
+
+    assert caught.value.wait_s == pytest.approx(30.0)
+    assert reason in str(caught.value)
+
+
+def test_an_overslept_slot_is_given_up() -> None:
+    """Who wakes later than the permit is good for asks again."""
+    budget = ScriptedBudget(Permit(1.0, 0.5))
+
+    take_slot(budget, SleepyClock(late_s=0.6, times=1), settings())
+
+    assert len(budget.asked) == 2
+
+
+def test_a_little_late_is_in_time() -> None:
+    """Within what the permit is good for, the slot counts."""
+    budget = ScriptedBudget(Permit(1.0, 0.5))
+
+    take_slot(budget, SleepyClock(late_s=0.4, times=1), settings())
+
+    assert len(budget.asked) == 1
+
+
+def test_a_machine_that_always_oversleeps_gives_up() -> None:
+    """Slots are not wasted for ever: the step goes back to the queue."""
+    budget = ScriptedBudget(Permit(1.0, 0.5))
+
+    with pytest.raises(BudgetDenied) as caught:
+        take_slot(budget, SleepyClock(late_s=0.6, times=99), settings())
+
+    assert caught.value.wait_s > 0
+    assert len(budget.asked) <= 5
+
+
+def test_a_meter_that_is_away_lets_nothing_out(clock: FixedClock) -> None:
+    """The budget fails closed."""
+    with pytest.raises(BudgetDenied):
+        take_slot(ScriptedBudget(DependencyDown("away")), clock, settings())

@@ -1,0 +1,286 @@
+"""One request: charged, sent once, sorted; and nothing told that nobody may read."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+
+from fixed_clock import FixedClock
+from jitprov.budget.memory import MemoryBudget
+from jitprov.budget.rate import BudgetRate
+from jitprov.errors import NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
+from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.transport import NotFound, Transport, retry_after_s
+from jitprov.settings import read_settings
+
+NOW_S = 1_795_424_400.0
+
+
+class Tokens:
+    """Hands out numbered tokens."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+    def token(self) -> str:
+        return f"token-{self.number}"
+
+    def refresh(self, stale: str) -> str:
+        assert stale == self.token()
+        self.number += 1
+        return self.token()
+
+
+class Api(BaseAdapter):
+    """Stands where the network stands: gives the answers it was made with, the last one for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Any] = [(200, b"{}")]
+        self.sent: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **how: Any) -> requests.Response:
+        self.sent.append(request)
+        given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(given, Exception):
+            raise given
+        status, body, *more = given
+        headers = {"Content-Type": "application/json", "ININ-Correlation-Id": "trace-1"} | (more[0] if more else {})
+        answer = requests.Response()
+        answer.status_code = status
+        answer.headers.update(headers)
+        answer.url = str(request.url)
+        answer.request = request
+        answer.raw = HTTPResponse(io.BytesIO(body), headers=headers, status=status, preload_content=False)
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def budget(clock: FixedClock) -> MemoryBudget:
+    return MemoryBudget(BudgetRate.of(60_000, headroom=0.02), clock.monotonic_s)
+
+
+@pytest.fixture
+def transport(api: Api, budget: MemoryBudget, clock: FixedClock) -> Transport:
+    settings = read_settings(_env_file=None)
+    made = Transport(settings, budget, clock, cast("TokenSource", Tokens()))
+    session = made._session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, api)
+    return made
+
+
+@pytest.fixture
+def ask(transport: Transport) -> Callable[..., Any]:
+    def request(**how: Any) -> Any:
+        given: dict[str, Any] = {"method": "GET", "path": f"/api/v2/users/{uuid4()}", "safe": True}
+        return transport.request(**(given | how))
+
+    return request
+
+
+def test_a_success_is_its_json(ask: Callable[..., Any], api: Api) -> None:
+    """The parsed answer comes back; an answer without a body is None."""
+    api.answers = [(200, b'{"a": [1]}'), (202, b"")]
+
+    assert ask() == {"a": [1]}
+    assert ask() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, Refused),
+        (403, Refused),
+        (404, NotFound),
+        (408, NotYetConsistent),
+        (409, NotYetConsistent),
+        (413, Refused),
+        (429, RateLimited),
+        (500, Unavailable),
+        (503, Unavailable),
+        (307, Unavailable),
+    ],
+)
+def test_an_answer_is_sorted_by_its_status(
+    ask: Callable[..., Any], api: Api, status: int, expected: type[Exception]
+) -> None:
+    """Each status means one thing, was sent once, and keeps the API's trace."""
+    api.answers = [(status, b'{"code": "some.code"}')]
+
+    with pytest.raises(expected) as caught:
+        ask()
+
+    assert cast("Any", caught.value).correlation_id == "trace-1"
+    assert len(api.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, b"{}"),
+        (302, b"", {"Location": "https://elsewhere.test/"}),
+        (200, b"<html></html>", {"Content-Type": "text/html"}),
+        (200, b"{}", {"Content-Type": "text/plain"}),
+        (200, b'{"a":'),
+        requests.ReadTimeout(),
+        requests.ConnectionError("reset"),
+        requests.exceptions.ChunkedEncodingError(),
+    ],
+)
+def test_what_may_have_been_applied_is_told_apart(ask: Callable[..., Any], api: Api, answer: Any) -> None:
+    """The same silence is worth a repetition for a read, and a look for a create; neither is repeated here."""
+    api.answers = [answer]
+
+    with pytest.raises(Unavailable):
+        ask(safe=True)
+    with pytest.raises(OutcomeUnknown):
+        ask(method="POST", safe=False, json={})
+
+    assert len(api.sent) == 2
+
+
+@pytest.mark.parametrize("error", [requests.ConnectTimeout(), requests.ConnectionError("Connection refused")])
+def test_what_was_never_sent_is_safe_to_repeat(ask: Callable[..., Any], api: Api, error: Exception) -> None:
+    """No connection, no effect: a create may be tried again without looking."""
+    api.answers = [error]
+
+    with pytest.raises(Unavailable):
+        ask(method="POST", safe=False, json={})
+
+
+def test_a_401_brings_one_new_token(ask: Callable[..., Any], api: Api, budget: MemoryBudget) -> None:
+    """The same request goes out once more with the new token, and both are paid."""
+    api.answers = [(401, b"{}"), (200, b'{"ok": true}')]
+
+    assert ask() == {"ok": True}
+    assert [request.headers["Authorization"] for request in api.sent] == ["Bearer token-1", "Bearer token-2"]
+    assert budget.state().spent_total == 2
+
+
+def test_a_429_is_paused_for_by_everyone(ask: Callable[..., Any], api: Api, budget: MemoryBudget) -> None:
+    """The meter pauses before the error is raised."""
+    api.answers = [(429, b"{}", {"Retry-After": "12"})]
+
+    with pytest.raises(RateLimited) as caught:
+        ask()
+
+    assert caught.value.wait_s == 12
+    assert budget.state().paused_s == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("12", 12.0),
+        ("0.2", 1.0),
+        ("0", 1.0),
+        ("86400", 300.0),
+        ("1e9", 300.0),
+        ("-5", 15.0),
+        ("nan", 15.0),
+        ("soon", 15.0),
+        ("", 15.0),
+        (None, 15.0),
+        ("Mon, 23 Nov 2026 09:00:40 GMT", 40.0),
+        ("Mon, 23 Nov 2026 08:00:00 GMT", 15.0),
+        ("Tue, 24 Nov 2026 09:00:00 GMT", 300.0),
+    ],
+)
+def test_a_wait_is_bounded_whatever_is_asked(header: str | None, wait_s: float) -> None:
+    """Seconds, dates and nonsense all become a wait between one second and five minutes."""
+    assert retry_after_s(header, now_s=NOW_S) == wait_s
+
+
+def test_a_refusal_shows_code_and_trace_only(ask: Callable[..., Any], api: Api) -> None:
+    """The API's message may name people; an odd code is not repeated either."""
+    api.answers = [(400, b'{"code": "bad.request", "message": "no robin@example.test"}'), (400, b'{"code": "a b\\n"}')]
+
+    with pytest.raises(Refused) as first:
+        ask()
+    with pytest.raises(Refused) as second:
+        ask()
+
+    assert "bad.request" in str(first.value)
+    assert "robin" not in str(first.value)
+    assert "a b" not in str(second.value)
+
+
+def test_an_attempt_is_logged_without_its_content(
+    ask: Callable[..., Any], api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Method, route, status, duration and trace; no id, no query, no body, no token."""
+    caplog.set_level(logging.DEBUG)
+    user_id = str(uuid4())
+
+    ask(path=f"/api/v2/users/{user_id}", params={"name": "Robin"}, json={"secret": "word"})
+
+    fields = next(record.__dict__["fields"] for record in caplog.records if record.getMessage() == "api_call")
+    assert fields["route"] == "/api/v2/users/{id}"
+    assert (fields["method"], fields["status"], fields["correlation_id"]) == ("GET", 200, "trace-1")
+    assert not [word for word in (user_id, "Robin", "word", "token-1") if word in str(fields)]
+
+
+def test_attempts_are_counted_by_route_and_status(ask: Callable[..., Any], api: Api, transport: Transport) -> None:
+    """Every attempt counts, refused and unanswered ones too."""
+    api.answers = [(200, b"{}"), (404, b"{}"), requests.ReadTimeout()]
+    ask()
+    with pytest.raises(NotFound):
+        ask()
+    with pytest.raises(Unavailable):
+        ask()
+
+    assert transport.attempts == {
+        ("GET /api/v2/users/{id}", 200): 1,
+        ("GET /api/v2/users/{id}", 404): 1,
+        ("GET /api/v2/users/{id}", 0): 1,
+    }
+
+
+def test_each_thread_has_its_own_session(transport: Transport) -> None:
+    """Sessions are not made to be shared."""
+    others: list[requests.Session] = []
+    thread = threading.Thread(target=lambda: others.append(transport._session()))
+    thread.start()
+    thread.join()
+
+    assert transport._session() is transport._session()
+    assert others[0] is not transport._session()
+    others[0].close()
+
+
+def test_who_acts_is_named_only_meanwhile(ask: Callable[..., Any], api: Api, transport: Transport) -> None:
+    """The provisioning is in the User-Agent inside the block, after an error in it too, and not afterwards."""
+    api.answers = [(503, b""), (200, b"{}")]
+    with pytest.raises(Unavailable), transport.acting_for("p-1"):
+        ask()
+    ask()
+
+    assert [str(request.headers["User-Agent"]).endswith("(provisioning p-1)") for request in api.sent] == [True, False]
+
+
+def test_no_retry_hides_below(transport: Transport) -> None:
+    """The real adapter repeats nothing: a repetition that the budget does not see breaks its promise."""
+    settings = read_settings(_env_file=None)
+    real = Transport(settings, transport._budget, transport._clock, transport._tokens)
+    adapter = cast("Any", real._session().get_adapter("https://api.mypurecloud.com/"))
+
+    assert adapter.max_retries.total == 0
+    real._session().close()
