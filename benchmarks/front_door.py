@@ -1,4 +1,4 @@
-"""The receiver under load, with `appendfsync always`, beside a server without work and one that sends in the request."""
+"""The receiver under load, with `appendfsync always`, beside a server without work and one that sends inside it."""
 
 from __future__ import annotations
 

@@ -198,6 +198,12 @@ class Settings(BaseSettings):
         if self.region not in REGIONS:
             msg = f"JITPROV_REGION: unknown domain. Known: {', '.join(sorted(REGIONS))}"
             raise ValueError(msg)
+        if self.lease_s <= self.connect_timeout_s + self.read_timeout_s:
+            msg = (
+                "JITPROV_LEASE_S: must be longer than JITPROV_CONNECT_TIMEOUT_S and JITPROV_READ_TIMEOUT_S together: "
+                "a request must not outlive the right to send it"
+            )
+            raise ValueError(msg)
         if self.api_burst >= self.api_limit_per_min * (1 - self.api_headroom):
             msg = "JITPROV_API_BURST: leaves no even rate; make it smaller than the limit less the headroom"
             raise ValueError(msg)

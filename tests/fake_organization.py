@@ -111,7 +111,11 @@ class FakeOrganization:
         phones: list[Phone] = self._call(apply, "find_phones", user_id)
         return phones
 
-    def create_phone(self, user_id: str, name: str, setup: object) -> Phone:
+    def create_phone(
+        self, user_id: str, name: str, setup: object, *, about_to_send: Callable[[], None] = lambda: None
+    ) -> Phone:
+        about_to_send()
+
         def apply() -> Phone:
             phone = Phone(str(uuid4()), str(uuid4()), name)
             self.agents[user_id].phones.append(phone)

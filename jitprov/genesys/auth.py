@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import threading
 from contextlib import AbstractContextManager, suppress
+from typing import NoReturn
 
 import requests
 from cryptography.fernet import Fernet, InvalidToken
@@ -17,12 +17,13 @@ from jitprov.budget import Budget
 from jitprov.cache import Cache
 from jitprov.domain.clock import Clock
 from jitprov.errors import DependencyDown, RateLimited, Refused, Unavailable
-from jitprov.genesys.slot import take_slot
+from jitprov.genesys.organization import organization_key
+from jitprov.genesys.reading import PlainSession, Unreadable, answered_at_s, read_body, retry_after_s
+from jitprov.genesys.slot import pause_all, take_slot
 from jitprov.settings import Settings
 
 _EARLY_S = 60.0
 _HOLD_S = 40.0
-_RATE_LIMIT_WAIT_S = 30.0
 
 
 class TokenSource:
@@ -43,7 +44,7 @@ class TokenSource:
         secret = settings.client_secret.get_secret_value().encode()
         key = HKDF(SHA256(), 32, salt=None, info=b"jitprov access token").derive(secret)
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
-        self._name = f"token:{hashlib.sha256(settings.client_id.encode()).hexdigest()[:12]}"
+        self._name = f"token:{organization_key(settings)}"
         self._lock = threading.Lock()
         self._held: tuple[str, float] | None = None
 
@@ -100,32 +101,45 @@ class TokenSource:
         take_slot(self._budget, self._clock, self._settings)
         chosen = self._settings
         try:
-            answer = requests.post(
-                f"{chosen.login_base_url}/oauth/token",
-                data={"grant_type": "client_credentials"},
-                auth=(chosen.client_id, chosen.client_secret.get_secret_value()),
-                timeout=(chosen.connect_timeout_s, chosen.read_timeout_s),
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            raise Unavailable(f"the login host does not answer ({type(error).__name__})") from None
-        with answer:
-            return self._read(answer)
+            began_s = self._clock.monotonic_s()
+            with PlainSession() as session:
+                # The environment's proxies are for the real region: a sandbox is on this machine.
+                session.trust_env = not chosen.api_url
+                with session.post(
+                    f"{chosen.login_base_url}/oauth/token",
+                    data={"grant_type": "client_credentials"},
+                    auth=(chosen.client_id, chosen.client_secret.get_secret_value()),
+                    timeout=(chosen.connect_timeout_s, chosen.read_timeout_s),
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer:
+                    return self._read(answer, read_body(answer, self._clock, began_s=began_s))
+        except (requests.RequestException, Unreadable) as error:
+            raise Unavailable(f"the login host does not answer well ({type(error).__name__})") from None
 
-    def _read(self, answer: requests.Response) -> tuple[str, float]:
+    def _pause(self, answer: requests.Response) -> NoReturn:
+        # For everyone: without a token nobody gets anywhere, and each would ask the login host again.
+        headers = answer.headers
+        wait_s = retry_after_s(headers.get("Retry-After"), now_s=answered_at_s(headers, self._clock))
+        pause_all(self._budget, wait_s / self._settings.time_scale, "the login host wants fewer token requests")
+        raise RateLimited(
+            "the login host wants fewer token requests",
+            wait_s=wait_s,
+            http_status=answer.status_code,
+            correlation_id=headers.get("ININ-Correlation-Id"),
+        )
+
+    def _read(self, answer: requests.Response, raw: bytes) -> tuple[str, float]:
         status, trace = answer.status_code, answer.headers.get("ININ-Correlation-Id")
         try:
-            content = answer.json()
-        except ValueError:
-            content = {}
+            content = json.loads(raw)
+        except (ValueError, RecursionError):
+            content = None
+        content = content if isinstance(content, dict) else {}
+        said = str(content.get("error_description", content.get("description", ""))).lower()
+        if status == 429 or (status == 400 and "rate limit" in said):  # noqa: PLR2004  HTTP
+            self._pause(answer)
         if status in {400, 401, 403}:
-            if "rate limit" in str(content.get("error_description", content.get("description", ""))).lower():
-                raise RateLimited(
-                    "the login host wants fewer token requests",
-                    wait_s=_RATE_LIMIT_WAIT_S,
-                    http_status=status,
-                    correlation_id=trace,
-                )
             raise Refused(
                 f"the login host refused the OAuth client ({content.get('error', 'no reason given')})",
                 http_status=status,
@@ -133,7 +147,7 @@ class TokenSource:
                 remedy="Check JITPROV_CLIENT_ID, JITPROV_CLIENT_SECRET and JITPROV_REGION, then: jitprov retry ID",
             )
         token, lifetime_s = content.get("access_token"), content.get("expires_in")
-        if status != 200 or not isinstance(token, str) or not isinstance(lifetime_s, int | float):  # noqa: PLR2004
+        if status != 200 or not isinstance(token, str) or not token or not isinstance(lifetime_s, int | float):  # noqa: PLR2004
             raise Unavailable("the login host's answer holds no token", http_status=status, correlation_id=trace)
         real_s = float(lifetime_s) / self._settings.time_scale
         good_for_s = max(real_s - _EARLY_S / self._settings.time_scale, real_s / 2)

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 from jitprov.cache import Cache
 from jitprov.domain.clock import Clock
 from jitprov.domain.skills import nearest_names
-from jitprov.errors import SkillUnknown
+from jitprov.errors import SetupMissing, SkillUnknown
 from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.organization import organization_key
 from jitprov.genesys.payloads import PhoneSetup
 from jitprov.settings import Settings
 
@@ -37,6 +38,7 @@ class Catalogue:
         self._cache = cache
         self._clock = clock
         self._scale = settings.time_scale
+        self._owner = organization_key(settings)
 
     def skill_ids(self, names: Sequence[str]) -> dict[str, str]:
         """Return the ids of skills by exact name; an unknown name has the catalogue read again, once a minute.
@@ -58,42 +60,56 @@ class Catalogue:
         """Return default site, WebRTC phone base and line base.
 
         Raises:
-            SetupMissing: The organization lacks one.
+            SetupMissing: The organization lacks one; looked for again at most once a minute, by all workers together.
         """
+        missing = self._cache.get(self._key("setup-missing"))
+        if missing is not None:
+            raise SetupMissing(missing.decode())
 
         def fetch() -> dict[str, str]:
-            base = self._client.find_webrtc_base()
-            return {"site": self._client.get_default_site_id(), "phone": base.phone_base_id, "line": base.line_base_id}
+            try:
+                base = self._client.find_webrtc_base()
+                site_id = self._client.get_default_site_id()
+            except SetupMissing as error:
+                told = error.message.encode()
+                self._cache.put(self._key("setup-missing"), told, ttl_s=_REFRESH_EVERY_S / self._scale)
+                raise
+            return {"site": site_id, "phone": base.phone_base_id, "line": base.line_base_id}
 
         kept = self._read("phone-setup", fetch)
         return PhoneSetup(site_id=kept["site"], phone_base_id=kept["phone"], line_base_id=kept["line"])
 
     def station_source(self) -> StationSource | None:
         """Return where station ids come from in this organization; None while nobody has found out."""
-        kept = self._cache.get("station-source")
+        kept = self._cache.get(self._key("station-source"))
         return cast("StationSource", kept.decode()) if kept in {b"line_id", b"lookup"} else None
 
     def learn_station_source(self, source: StationSource) -> None:
         """Remember it for a day."""
-        self._cache.put("station-source", source.encode(), ttl_s=_DAY_S / self._scale)
+        self._cache.put(self._key("station-source"), source.encode(), ttl_s=_DAY_S / self._scale)
 
     def _wait(self, real_s: float) -> None:
         self._clock.wait(real_s * self._scale)
 
+    def _key(self, name: str) -> str:
+        return f"catalogue:{self._owner}:{name}"
+
     def _kept(self, name: str) -> dict[str, str] | None:
-        raw = self._cache.get(f"catalogue:{name}")
-        return cast("dict[str, str]", json.loads(raw)) if raw else None
+        raw = self._cache.get(self._key(name))
+        try:
+            kept = json.loads(raw) if raw else None
+        except ValueError:
+            return None  # what cannot be read is read anew
+        return kept if isinstance(kept, dict) else None
 
     def _keep(self, name: str, value: dict[str, Any]) -> None:
-        self._cache.put(f"catalogue:{name}", json.dumps(value).encode(), ttl_s=_KEEP_S / self._scale)
+        self._cache.put(self._key(name), json.dumps(value).encode(), ttl_s=_KEEP_S / self._scale)
 
     def _read(self, name: str, fetch: Callable[[], dict[str, str]]) -> dict[str, str]:
         kept = self._kept(name)
         if kept is not None:
             return kept
-        with self._cache.single_flight(
-            f"catalogue:{name}", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S
-        ) as late:
+        with self._cache.single_flight(self._key(name), hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S) as late:
             kept = self._kept(name) if late else None
             if kept is None:
                 kept = fetch()
@@ -102,8 +118,8 @@ class Catalogue:
         return kept
 
     def _read_again(self, name: str, fetch: Callable[[], dict[str, str]], known: dict[str, str]) -> dict[str, str]:
-        with self._cache.single_flight(f"catalogue:{name}", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S):
-            if self._cache.get(f"fresh:{name}") is not None:
+        with self._cache.single_flight(self._key(name), hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S):
+            if self._cache.get(self._key(f"{name}:fresh")) is not None:
                 return self._kept(name) or known
             read = fetch()
             self._keep(name, read)
@@ -111,7 +127,7 @@ class Catalogue:
             return read
 
     def _mark_fresh(self, name: str) -> None:
-        self._cache.put(f"fresh:{name}", b"1", ttl_s=_REFRESH_EVERY_S / self._scale)
+        self._cache.put(self._key(f"{name}:fresh"), b"1", ttl_s=_REFRESH_EVERY_S / self._scale)
 
 
 def _missing(name: str, known: dict[str, str]) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
+from jitprov import logs
 from jitprov.domain.agent import Phone, Profile, RatedSkill
 from jitprov.domain.ids import is_uuid
-from jitprov.errors import NotYetConsistent, OutcomeUnknown, SetupMissing, Unavailable
+from jitprov.errors import NotYetConsistent, OutcomeUnknown, Refused, SetupMissing, Unavailable
 from jitprov.genesys.payloads import (
     WEBRTC_META_BASE,
     Malformed,
     PhoneBase,
     PhoneSetup,
     entities_of,
+    object_of,
+    pages_of,
     parse_phone,
     parse_user,
     phone_body,
@@ -24,6 +29,7 @@ from jitprov.genesys.payloads import (
 from jitprov.genesys.transport import NotFound, Transport
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 USERS_PER_GET = 100
 SKILLS_PER_PATCH = 50
@@ -72,23 +78,36 @@ class GenesysClient:
             raise ValueError(msg)
         # Without state=any a user who is not active yet is left out; without pageSize all but 25 are.
         content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=["skills", "station"])
-        profiles = _understood(lambda: [parse_user(entity) for entity in entities_of(content)])
-        return {profile.user_id: profile for profile in profiles}
+        profiles = {}
+        for entity in _understood(lambda: entities_of(content)):
+            try:
+                profile = parse_user(entity)
+            except Malformed as error:
+                # Left out: one user that cannot be read must not keep the others waiting, read after read.
+                logs.event(_log, "profile_unreadable", level=logging.WARNING, field=str(error))
+                continue
+            profiles[profile.user_id] = profile
+        return profiles
 
     def get_user(self, user_id: str) -> Profile:
-        """Return one profile.
+        """Return one profile; a deleted user's says so.
 
         Raises:
             NotYetConsistent: The API does not know the user (yet).
 
-        Source: GET /api/v2/users/{userId}; no permission. Cost: 1.
+        Source: GET /api/v2/users/{userId}; no permission. Cost: 1; 2 for a user who is deleted or unknown, since only
+        state=deleted shows the deleted.
         """
+        path = f"/api/v2/users/{_checked(user_id)}"
         try:
-            content = self._get(f"/api/v2/users/{_checked(user_id)}", expand=["skills", "station"])
-        except NotFound as missing:
-            raise NotYetConsistent(
-                "the API does not know this user", http_status=404, correlation_id=missing.correlation_id
-            ) from None
+            content = self._get(path, expand=["skills", "station"])
+        except NotFound:
+            try:
+                content = self._get(path, state="deleted")
+            except NotFound as missing:
+                raise NotYetConsistent(
+                    "the API does not know this user", http_status=404, correlation_id=missing.correlation_id
+                ) from None
         return _understood(lambda: parse_user(content))
 
     def list_routing_skills(self) -> dict[str, str]:
@@ -104,7 +123,7 @@ class GenesysClient:
                     found[_understood(lambda entity=entity: text_of(entity, "name"))] = _understood(  # type: ignore[misc]
                         lambda entity=entity: text_of(entity, "id")  # type: ignore[misc]
                     )
-            if number >= int(content.get("pageCount") or 1):
+            if number >= _understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 break
         return found
 
@@ -119,10 +138,11 @@ class GenesysClient:
     def put_routing_skills(self, user_id: str, skills: Sequence[RatedSkill]) -> None:
         """Leave a user exactly these routing skills. Safe to repeat.
 
-        Source: PUT /api/v2/users/{userId}/routingskills/bulk, routing:skill:assign. Cost: 1. Its cap is not known;
-        nothing is split, since a second PUT would replace the first.
+        Source: PUT /api/v2/users/{userId}/routingskills/bulk, routing:skill:assign. Cost: 1 per 50. Its cap is not
+        known: what goes beyond that of PATCH is added by PATCH, since a second PUT would replace the first.
         """
-        self._skills("PUT", user_id, skills)
+        self._skills("PUT", user_id, skills[:SKILLS_PER_PATCH])
+        self.patch_routing_skills(user_id, skills[SKILLS_PER_PATCH:])
 
     def _skills(self, method: str, user_id: str, skills: Sequence[RatedSkill]) -> None:
         path = f"/api/v2/users/{_checked(user_id)}/routingskills/bulk"
@@ -158,16 +178,21 @@ class GenesysClient:
         for number in range(1, _PAGES_MAX + 1):
             content = self._get(f"{_EDGES}/phonebasesettings", pageSize=100, pageNumber=number, expand=["lines"])
             for entity in _understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
-                if (entity.get("phoneMetaBase") or {}).get("id") == WEBRTC_META_BASE:
+                meta_base = _understood(lambda entity=entity: object_of(entity, "phoneMetaBase"))  # type: ignore[misc]
+                if meta_base.get("id") == WEBRTC_META_BASE:
                     return _understood(
                         lambda entity=entity: PhoneBase(text_of(entity, "id"), text_of(entity, "lines", 0, "id"))  # type: ignore[misc]
                     )
-            if number >= int(content.get("pageCount") or 1):
+            if number >= _understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 break
         raise SetupMissing("the organization has no WebRTC phone base settings")
 
     def find_phones(self, user_id: str) -> list[Phone]:
-        """Return the WebRTC phones of one user, oldest name first; deleted ones are left out.
+        """Return the WebRTC phones of one user, first name first; deleted ones are left out.
+
+        Raises:
+            Unavailable: Also when a phone in the answer is not shown to be this user's: without the filter an empty
+                list would lead to a second phone.
 
         Source: GET /api/v2/telephony/providers/edges/phones?webRtcUser.id=…&fields=webRtcUser, telephony:plugin:all.
         Cost: 1.
@@ -177,17 +202,20 @@ class GenesysClient:
         )
 
         def parse() -> list[Phone]:
-            return [
-                parse_phone(entity)
-                for entity in entities_of(content)
-                if str((entity.get("webRtcUser") or {}).get("id", "")).lower() == user_id
-                and entity.get("state") != "deleted"
-            ]
+            return [parse_phone(entity, user_id) for entity in entities_of(content) if entity.get("state") != "deleted"]
 
         return sorted(_understood(parse), key=lambda phone: phone.name)
 
-    def create_phone(self, user_id: str, name: str, setup: PhoneSetup) -> Phone:
+    def create_phone(
+        self, user_id: str, name: str, setup: PhoneSetup, *, about_to_send: Callable[[], None] = lambda: None
+    ) -> Phone:
         """Make a WebRTC phone for one user. Not safe to repeat.
+
+        Args:
+            user_id: Whose.
+            name: Unique in the organization.
+            setup: Site and bases.
+            about_to_send: See `Transport.request`: the last moment to find out that another worker is at it.
 
         Raises:
             OutcomeUnknown: It may have been made: look before making another.
@@ -197,14 +225,16 @@ class GenesysClient:
         """
         body = phone_body(_checked(user_id), name, setup)
         try:
-            content = self._transport.request("POST", f"{_EDGES}/phones", safe=False, json=body)
+            content = self._transport.request(
+                "POST", f"{_EDGES}/phones", safe=False, json=body, about_to_send=about_to_send
+            )
         except NotFound as missing:
             raise NotYetConsistent(
                 "the API does not know the user, site or base yet",
                 http_status=404,
                 correlation_id=missing.correlation_id,
             ) from None
-        return _understood(lambda: parse_phone(content), safe=False)
+        return _understood(lambda: parse_phone(content, user_id), safe=False)
 
     def delete_phone(self, phone_id: str) -> None:
         """Delete a phone; one that is gone is fine.
@@ -230,22 +260,22 @@ class GenesysClient:
         return _understood(parse)
 
     def get_default_station(self, user_id: str) -> str | None:
-        """Return the user's default station; None while none is set.
+        """Return the user's default station; None while none is set, or none is told.
 
-        Source: GET /api/v2/users/{userId}/station, no permission. Cost: 1.
+        Source: GET /api/v2/users/{userId}?expand=station, no permission; best effort. The user's own station route
+        needs telephony:otherStationAssociation:view, which nothing else here does. Cost: 1.
         """
         try:
-            content = self._get(f"/api/v2/users/{_checked(user_id)}/station")
+            content = self._get(f"/api/v2/users/{_checked(user_id)}", expand=["station"])
         except NotFound:
             return None
-        station = (content or {}).get("defaultStation") or {}
-        return station.get("id") or None
+        return _understood(lambda: parse_user(content)).default_station_id or None
 
     def set_default_station(self, user_id: str, station_id: str) -> bool:
         """Ask for a station to be the user's default; the API does it a moment later. Safe to repeat.
 
         Returns:
-            False when the API does not know the station (yet).
+            False when the API does not take the station (yet): 404, and 400, which CX as Code repeats here.
 
         Source: PUT /api/v2/users/{userId}/station/defaultstation/{stationId}, telephony:plugin:all or
         telephony:phone:assign; 202. Cost: 1.
@@ -254,5 +284,9 @@ class GenesysClient:
         try:
             self._transport.request("PUT", path, safe=True)
         except NotFound:
+            return False
+        except Refused as error:
+            if error.http_status != HTTPStatus.BAD_REQUEST:
+                raise
             return False
         return True

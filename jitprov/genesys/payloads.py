@@ -61,13 +61,36 @@ def entities_of(content: Any) -> list[Mapping[str, Any]]:
     return entities
 
 
-def parse_user(content: Mapping[str, Any]) -> Profile:
+def pages_of(content: Any) -> int:
+    """Return how many pages a listing has; 1 when it does not say."""
+    pages = content.get("pageCount") if isinstance(content, Mapping) else None
+    if pages is None:
+        return 1
+    if isinstance(pages, bool) or not isinstance(pages, int):
+        raise Malformed("pageCount")
+    return pages
+
+
+def object_of(content: Any, name: str) -> Mapping[str, Any]:
+    """Return the object in a field, an empty one when the field is missing."""
+    value = content.get(name) if isinstance(content, Mapping) else None
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Malformed(name)
+    return value
+
+
+def parse_user(content: Any) -> Profile:
     """Return a profile; department, title, skills and station may be missing. Source: model User."""
     user_id = text_of(content, "id").lower()
     if not is_uuid(user_id):
         raise Malformed("id")
-    division = content.get("division") or {}
-    station = (content.get("station") or {}).get("defaultStation") or {}
+    division = object_of(content, "division")
+    station = object_of(object_of(content, "station"), "defaultStation")
+    skills = content.get("skills") or []
+    if not isinstance(skills, list):
+        raise Malformed("skills")
     return Profile(
         user_id=user_id,
         name=str(content.get("name") or ""),
@@ -76,14 +99,14 @@ def parse_user(content: Mapping[str, Any]) -> Profile:
         title=str(content.get("title") or ""),
         division=str(division.get("name") or ""),
         state=str(content.get("state") or "active").lower(),
-        skills=tuple(_parse_skill(skill) for skill in content.get("skills") or ()),
+        skills=tuple(_parse_skill(skill) for skill in skills),
         default_station_id=str(station.get("id") or ""),
     )
 
 
-def _parse_skill(content: Mapping[str, Any]) -> RatedSkill:
-    proficiency = content.get("proficiency")
-    if not isinstance(proficiency, int | float):
+def _parse_skill(content: Any) -> RatedSkill:
+    proficiency = content.get("proficiency") if isinstance(content, Mapping) else None
+    if isinstance(proficiency, bool) or not isinstance(proficiency, int | float):
         raise Malformed("skills.proficiency")
     return RatedSkill(str(content.get("name") or ""), float(proficiency), text_of(content, "id"))
 
@@ -131,8 +154,13 @@ def phone_body(user_id: str, name: str, setup: PhoneSetup) -> dict[str, Any]:
     }
 
 
-def parse_phone(content: Mapping[str, Any]) -> Phone:
-    """Return a phone; the id of its first line may double as its station's."""
-    return Phone(
-        phone_id=text_of(content, "id"), line_id=text_of(content, "lines", 0, "id"), name=str(content.get("name") or "")
-    )
+def parse_phone(content: Any, user_id: str) -> Phone:
+    """Return a phone of one user; the id of its first line may double as its station's.
+
+    Raises:
+        Malformed: Names what is missing; `webRtcUser.id` too when the phone is somebody else's.
+    """
+    phone_id, line_id = text_of(content, "id"), text_of(content, "lines", 0, "id")
+    if text_of(content, "webRtcUser", "id").lower() != user_id:
+        raise Malformed("webRtcUser.id")
+    return Phone(phone_id=phone_id, line_id=line_id, name=str(content.get("name") or ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from jitprov.budget import Budget, Refusal
 from jitprov.domain.clock import Clock
 from jitprov.errors import BudgetDenied, DependencyDown
@@ -9,12 +11,15 @@ from jitprov.settings import Settings
 
 _TRIES = 3
 _AWAY_S = 5.0
+# Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
+_LOOK_FOR_PAUSE_S = 0.05
 
 
 def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
     """Return when the request may leave: now.
 
-    A caller that woke too late for its slot asks again, since late requests bunch up.
+    A caller that woke too late for its slot asks again, since late requests bunch up; so does one over whose wait a
+    pause came, since a pause is for everyone.
 
     Raises:
         BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent.
@@ -29,6 +34,21 @@ def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
             raise BudgetDenied(f"no slot in time ({answer.reason})", wait_s=answer.wait_s * scale)
         asked_s = clock.monotonic_s()
         clock.wait(answer.wait_s * scale)
+        if answer.wait_s > _LOOK_FOR_PAUSE_S and _is_paused(budget, scale):
+            continue
         if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:
             return
     raise BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)
+
+
+def pause_all(budget: Budget, for_s: float, reason: str) -> None:
+    """Pause the budget for all workers, for real seconds. Without the meter nothing is sent anyway."""
+    with suppress(DependencyDown):
+        budget.pause(for_s=for_s, reason=reason)
+
+
+def _is_paused(budget: Budget, scale: float) -> bool:
+    try:
+        return budget.state().paused_s > 0
+    except DependencyDown as error:
+        raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error

@@ -11,9 +11,8 @@ import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import requests
@@ -23,7 +22,6 @@ from jitprov import __version__, logs
 from jitprov.budget import Budget
 from jitprov.domain.clock import Clock
 from jitprov.errors import (
-    DependencyDown,
     NotYetConsistent,
     OutcomeUnknown,
     RateLimited,
@@ -32,25 +30,25 @@ from jitprov.errors import (
     Unavailable,
 )
 from jitprov.genesys.auth import TokenSource
-from jitprov.genesys.slot import take_slot
+from jitprov.genesys.reading import (
+    PlainSession,
+    Unreadable,
+    answered_at_s,
+    own_authorization,
+    read_body,
+    retry_after_s,
+)
+from jitprov.genesys.slot import pause_all, take_slot
 from jitprov.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-ANSWER_BYTES_MAX = 8_388_608
-_RETRY_AFTER_DEFAULT_S = 15.0
-_RETRY_AFTER_MAX_S = 300.0
 _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
 
 
-class NotFound(Exception):  # noqa: N818  an answer, for the client to read; it never leaves this room
-    """The API answered 404."""
-
-    def __init__(self, correlation_id: str | None, code: str) -> None:
-        super().__init__(code)
-        self.correlation_id = correlation_id
-        self.code = code
+class NotFound(NotYetConsistent):
+    """The API answered 404: for the client to read; where it does not, the step comes again."""
 
 
 class Conflict(NotYetConsistent):
@@ -92,6 +90,7 @@ class Transport:
         safe: bool,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        about_to_send: Callable[[], None] = lambda: None,
     ) -> Any:
         """Send one request and return the parsed answer; None for an answer without a body.
 
@@ -102,6 +101,8 @@ class Transport:
                 `OutcomeUnknown`.
             params: Query.
             json: Body.
+            about_to_send: Called when the slot has come, right before the request leaves; what it raises keeps the
+                request from leaving.
 
         Raises:
             BudgetDenied: Nothing was sent.
@@ -113,17 +114,19 @@ class Transport:
             Refused: Any other 4xx.
         """
         token = self._tokens.token()
-        answer = self._send(method, path, token, safe=safe, params=params, json=json)
+        content = {"params": params, "json": json}
+        answer, began_s = self._send(method, path, token, about_to_send, safe=safe, **content)
         if answer.status_code == 401:  # noqa: PLR2004  HTTP
             answer.close()
-            answer = self._send(method, path, self._tokens.refresh(token), safe=safe, params=params, json=json)
+            token = self._tokens.refresh(token)
+            answer, began_s = self._send(method, path, token, about_to_send, safe=safe, **content)
         with answer:
-            return self._sort(answer, safe=safe)
+            return self._sort(answer, began_s, safe=safe)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
-            session = requests.Session()
+            session = PlainSession()
             # No retry that the budget and the ledger would not see.
             adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
             session.mount("https://", adapter)
@@ -133,8 +136,11 @@ class Transport:
             self._own.session = session
         return session
 
-    def _send(self, method: str, path: str, token: str, *, safe: bool, **content: Any) -> requests.Response:
+    def _send(
+        self, method: str, path: str, token: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any
+    ) -> tuple[requests.Response, float]:
         take_slot(self._budget, self._clock, self._settings)
+        about_to_send()
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
@@ -144,6 +150,7 @@ class Transport:
                 f"{self._settings.api_base_url}{path}",
                 headers={"Authorization": f"Bearer {token}", "User-Agent": agent, "Accept": "application/json"},
                 timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),
+                auth=own_authorization,
                 allow_redirects=False,
                 stream=True,
                 **content,
@@ -155,7 +162,7 @@ class Transport:
             self._tell(method, route, 0, began_s, None)
             raise _silence(type(error).__name__, safe=safe, refused="refused" in str(error).lower()) from None
         self._tell(method, route, answer.status_code, began_s, answer.headers.get("ININ-Correlation-Id"))
-        return answer
+        return answer, began_s
 
     def _tell(self, method: str, route: str, status: int, began_s: float, trace: str | None) -> None:
         self.attempts[f"{method} {route}", status] += 1
@@ -165,14 +172,14 @@ class Transport:
             correlation_id=trace,
         )  # fmt: skip
 
-    def _sort(self, answer: requests.Response, *, safe: bool) -> Any:
+    def _sort(self, answer: requests.Response, began_s: float, *, safe: bool) -> Any:
         status, trace = answer.status_code, answer.headers.get("ININ-Correlation-Id")
         try:
-            raw = answer.raw.read(ANSWER_BYTES_MAX + 1, decode_content=True)
-        except Exception as error:  # noqa: BLE001  urllib3 raises a family of its own for a broken body
-            raise _broken(f"broken off ({type(error).__name__})", status, trace, safe=safe) from None
-        if len(raw) > ANSWER_BYTES_MAX:
-            raise _broken("larger than 8 MiB", status, trace, safe=safe)
+            raw = read_body(answer, self._clock, began_s=began_s)
+        except Unreadable as error:
+            if 200 <= status < 300:  # noqa: PLR2004  HTTP
+                raise _broken(str(error), status, trace, safe=safe) from None
+            raw = b""  # a refusal speaks by its status
         if not 200 <= status < 300:  # noqa: PLR2004  HTTP
             self._raise_for(answer, raw, status, trace, safe=safe)
         return _parsed(answer, raw, status, trace, safe=safe)
@@ -183,43 +190,21 @@ class Transport:
         code = _code_of(raw)
         said = {"http_status": status, "correlation_id": trace}
         if status == 429:  # noqa: PLR2004  HTTP
-            self._pause(answer.headers.get("Retry-After"), said)
+            self._pause(answer.headers, said)
         if status >= 500 or status < 400:  # noqa: PLR2004  a redirect is a broken answer too
             raise _broken(f"{status} {code}".strip(), status, trace, safe=safe)
         if status == 404:  # noqa: PLR2004  HTTP
-            raise NotFound(trace, code)
+            raise NotFound(f"the API does not know it ({code})", **said)  # type: ignore[arg-type]
         if status == 408 or (status == 400 and "version" in code.lower()):  # noqa: PLR2004  HTTP
             raise NotYetConsistent(f"the API saw a conflict ({code})", **said)  # type: ignore[arg-type]
         if status == 409 or (status == 400 and _speaks_of_duplicate(raw)):  # noqa: PLR2004  HTTP
             raise Conflict(f"the API has it already ({code})", **said)  # type: ignore[arg-type]
         raise Refused(f"the API refused the request ({code or 'no code'})", **said)  # type: ignore[arg-type]
 
-    def _pause(self, header: str | None, said: Mapping[str, Any]) -> NoReturn:
-        wait_s = retry_after_s(header, now_s=self._clock.wall_s())
-        with suppress(DependencyDown):  # without the meter nothing is sent anyway
-            self._budget.pause(for_s=wait_s / self._settings.time_scale, reason="the API answered 429")
+    def _pause(self, headers: Mapping[str, str], said: Mapping[str, Any]) -> NoReturn:
+        wait_s = retry_after_s(headers.get("Retry-After"), now_s=answered_at_s(headers, self._clock))
+        pause_all(self._budget, wait_s / self._settings.time_scale, "the API answered 429")
         raise RateLimited("the API answered 429", wait_s=wait_s, **said)
-
-
-def retry_after_s(header: str | None, *, now_s: float) -> float:
-    """Return how long a 429 asks to wait, in API seconds, 1.0 to 300.0; 15.0 when it does not say.
-
-    Args:
-        header: `Retry-After`: seconds or an HTTP date.
-        now_s: Seconds since the epoch, for a date.
-    """
-    if header is None:
-        return _RETRY_AFTER_DEFAULT_S
-    try:
-        wait_s = float(header)
-    except ValueError:
-        try:
-            wait_s = parsedate_to_datetime(header).timestamp() - now_s
-        except ValueError:
-            return _RETRY_AFTER_DEFAULT_S
-    if not wait_s > 0:
-        return 1.0 if wait_s == 0 else _RETRY_AFTER_DEFAULT_S
-    return min(max(wait_s, 1.0), _RETRY_AFTER_MAX_S)
 
 
 def _silence(kind: str, *, safe: bool, refused: bool) -> StepError:
@@ -240,14 +225,14 @@ def _parsed(answer: requests.Response, raw: bytes, status: int, trace: str | Non
         raise _broken("not JSON", status, trace, safe=safe)
     try:
         return jsonlib.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _broken("broken JSON", status, trace, safe=safe) from None
 
 
 def _error_body(raw: bytes) -> Mapping[str, Any]:
     try:
         content = jsonlib.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, Mapping) else {}
 

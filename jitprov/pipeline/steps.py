@@ -87,8 +87,8 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
         phone = phones[0] if phones else None
     if phone is None:
         setup = kit.catalogue.phone_setup()
-        kit.hold()
-        phone = kit.genesys.create_phone(record.user_id, phone_name(profile), setup)
+        # Asked when the slot has come, not before: waiting for it may outlast the lease.
+        phone = kit.genesys.create_phone(record.user_id, phone_name(profile), setup, about_to_send=kit.hold)
     return replace(record.findings, phone=phone)
 
 

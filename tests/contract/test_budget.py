@@ -294,8 +294,9 @@ def test_the_meter_does_not_grow(client: Any, key_prefix: str) -> None:
     """However many slots were given, Redis keeps those of the last API minute, and lets them go when idle."""
     rate = BudgetRate.of(100, headroom=0.5, time_scale=600)  # a slot every 2 ms, a minute every 100 ms
     budget = RedisBudget(client, key_prefix, owner="client", rate=rate)
+    # On a busy machine an answer may come too late to be used; its slot was given all the same.
     for _ in range(300):
-        time.sleep(permitted(budget.reserve(wait_max_s=5)).wait_s)
+        time.sleep(budget.reserve(wait_max_s=5).wait_s)
     (slots,) = (key for key in client.scan_iter(f"{key_prefix}*") if key.endswith(":slots"))
 
     assert client.zcard(slots) <= 100

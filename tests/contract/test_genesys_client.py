@@ -690,3 +690,99 @@ def test_nothing_but_an_id_becomes_part_of_an_address(office: Office, client: Ge
             ask()
 
     assert office.control.oracle()["calls"] == 0
+
+
+# --- odd answers --------------------------------------------------------------------------------------------------
+
+
+def answer_with(office: Office, body: Any, *, route: str) -> None:
+    fault(office, {"kind": "status", "code": 200, "body": body}, route=route, method="GET", phase="after_apply")
+
+
+def test_one_user_that_cannot_be_read_keeps_nobody_waiting(office: Office) -> None:
+    """Of a bulk read the sound profiles come back; the other agent's own read says what is wrong with it."""
+    worker, user_id = office.worker(), office.user()
+    answer_with(office, {"entities": [{"id": user_id}, {"id": "x"}], "pageCount": 1}, route="/api/v2/users")
+
+    assert set(worker.client.get_users([user_id, str(uuid4())])) == {user_id}
+
+
+@pytest.mark.parametrize("owner", [{}, {"webRtcUser": {"id": "2d424c1e-d7aa-532f-acfe-71b6bdc4242b"}}])
+def test_a_filter_that_was_not_kept_is_no_empty_list(office: Office, owner: dict[str, Any]) -> None:
+    """Phones not shown to be the agent's: neither theirs nor none, for none would mean a second phone."""
+    worker, user_id = office.worker(), office.user()
+    phone = {"id": str(uuid4()), "name": "a phone", "state": "active", "lines": [{"id": str(uuid4())}]} | owner
+    answer_with(office, {"entities": [phone], "pageCount": 1}, route=PHONES)
+
+    with pytest.raises(Unavailable, match=r"webRtcUser\.id"):
+        worker.client.find_phones(user_id)
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_station_that_is_not_taken_yet_fails_nobody(office: Office, status: int) -> None:
+    """Both answers mean that the station is not there for the API: the step waits or looks it up."""
+    worker, user_id = office.worker(), office.user()
+    route = "/api/v2/users/{userId}/station/defaultstation/{stationId}"
+    fault(office, {"kind": "status", "code": status}, route=route, method="PUT")
+
+    assert worker.client.set_default_station(user_id, str(uuid4())) is False
+
+
+def test_a_deleted_user_is_told_from_an_unknown_one(office: Office) -> None:
+    """The profile says that the user is deleted, so that nobody tries again for nothing."""
+    worker, user_id = office.worker(), office.user()
+    worker.transport.request("DELETE", f"/api/v2/users/{user_id}", safe=True)
+
+    assert worker.client.get_user(user_id).state == "deleted"
+
+
+def test_replacing_by_more_than_one_call_takes_leaves_exactly_these(office: Office) -> None:
+    """Fifty-one skills replace the others: the list is not refused, and nothing else remains."""
+    worker, user_id = office.worker(), office.user()
+    ids = list(worker.client.list_routing_skills().values())
+    worker.client.put_routing_skills(user_id, [RatedSkill("", 1.0, ids[-1])])
+
+    worker.client.put_routing_skills(user_id, [RatedSkill("", 2.0, skill_id) for skill_id in ids[:51]])
+
+    assert {skill["id"] for skill in office.state_of(user_id)["skills"]} == set(ids[:51])
+
+
+@pytest.mark.parametrize("route", ["/api/v2/organizations/me", "/api/v2/routing/skills", "/api/v2/stations", PHONES])
+def test_an_unexpected_404_is_an_error_of_the_step(office: Office, route: str) -> None:
+    """No answer leaves this room as an error that the runner takes for a defect of ours."""
+    worker, user_id = office.worker(), office.user()
+    fault(office, {"kind": "status", "code": 404}, route=route, method="GET")
+    asks: dict[str, Callable[[], object]] = {
+        "/api/v2/organizations/me": worker.client.get_default_site_id,
+        "/api/v2/routing/skills": worker.client.list_routing_skills,
+        "/api/v2/stations": lambda: worker.client.find_station(user_id),
+        PHONES: lambda: worker.client.find_phones(user_id),
+    }
+
+    with pytest.raises(NotYetConsistent) as caught:
+        asks[route]()
+
+    assert caught.value.correlation_id
+
+
+def test_no_permission_is_needed_to_see_a_default_station(office: Office) -> None:
+    """The route that needs one more permission is not asked: an agent does not fail for it."""
+    office.worker().client.get_default_station(office.user())
+
+    assert "GET /api/v2/users/{userId}/station" not in office.control.oracle()["calls_by_route"]
+
+
+@pytest.mark.parametrize("value", [None, 5])
+def test_the_login_hosts_limit_pauses_everyone(office_with: Callable[..., Office], value: int | None) -> None:
+    """Whether it says 400 or 429: without a token nobody gets anywhere, so nobody asks meanwhile."""
+    office = office_with(token_requests_per_min=1 if value is None else 0)
+    worker = office.worker()
+    first = worker.tokens.token()
+    if value is not None:
+        fault(office, {"kind": "retry_after", "value": value}, route="/oauth/token", method="POST")
+
+    with pytest.raises(RateLimited) as caught:
+        worker.tokens.refresh(first)
+
+    assert caught.value.wait_s == (value or 15)
+    assert office.budget.state().paused_s > 0

@@ -318,7 +318,7 @@ def test_ended_ones_are_not_run(ledger: Ledger) -> None:
 
 
 def test_a_write_with_a_spent_lease_changes_nothing(ledger: Ledger) -> None:
-    """A record is written once per claim: again it says yes and changes nothing, since its answer may have been lost."""
+    """A record is written once per claim; asked again, since the answer may have been lost, it says yes and no more."""
     record = opened(ledger)
     claim = claimed(ledger, record)
     after = moves.advance(claim.record, claim.now, Findings())

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +17,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
+def temporary(tmp_path: Path) -> dict[str, str]:
     """An environment whose temporary folder is the test's own, so that what is left behind shows."""
     folder = tmp_path / "tmp"
     folder.mkdir()
-    yield {**os.environ, "TMPDIR": str(folder), "NO_COLOR": "1"}
+    return {**os.environ, "TMPDIR": str(folder), "NO_COLOR": "1"}
 
 
 def left_in(environment: dict[str, str]) -> list[str]:

@@ -92,6 +92,8 @@ class Corridor:
 def corridor(own_redis: OwnRedis, tmp_path: Path) -> Iterator[Corridor]:
     with SandboxThread(SandboxOptions(time_scale=20)) as sandbox, RealParts(own_redis, sandbox, tmp_path) as parts:
         parts.settings["JITPROV_LEASE_S"] = str(LEASE_S)
+        parts.settings["JITPROV_CONNECT_TIMEOUT_S"] = "1"
+        parts.settings["JITPROV_READ_TIMEOUT_S"] = "2"
         made = Corridor(parts)
         yield made
         made.ledger.close()

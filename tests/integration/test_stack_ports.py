@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from jitprov.errors import ConfigurationError
+from jitprov.stack import ports as ports_module
 from jitprov.stack.ports import WantedPort, choose_ports, reachable_host
 from own_redis import free_port
 
@@ -16,12 +17,15 @@ pytestmark = pytest.mark.integration
 HOST = "127.0.0.1"
 
 
-def test_free_ports_are_distinct_and_out_of_the_way() -> None:
+def test_free_ports_are_distinct_and_out_of_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """No two parts get the same port, and none one that the system may give to an outgoing connection."""
+    assert 1024 < ports_module._FREE_FROM < ports_module._FREE_TO < 32_768
+    monkeypatch.setattr(ports_module, "_FREE_FROM", ports_module._FREE_TO - 200)  # so few that chance would meet
+
     ports = choose_ports([WantedPort("JITPROV_REDIS_PORT", HOST, 0)] * 50)
 
     assert len(set(ports)) == 50
-    assert all(20_000 <= port < 32_000 for port in ports)
+    assert all(ports_module._FREE_FROM <= port < ports_module._FREE_TO for port in ports)
 
 
 def test_a_set_port_is_kept() -> None:

@@ -106,6 +106,21 @@ def test_a_stop_leaves_no_grandchild(keeping: Keeping) -> None:
     assert time.monotonic() - began_s < 5
 
 
+def test_a_child_with_a_group_of_its_own_is_cleared_away(keeping: Keeping) -> None:
+    """A child that has left its part's process group, though not its session, is cleared away as well."""
+    code = FORKS.replace("])", "], process_group=0)")
+    supervisor = keeping.supervisor()
+    supervisor.start([keeping.part("forks", code, ready=keeping.logged("forks"))])
+    group = only(supervisor).pid or 0
+    child = int((keeping.folder / "forks.log").read_text().replace("set", "").split()[0])
+    assert os.getpgid(child) == child
+
+    supervisor.stop()
+
+    assert not lives(child)
+    assert warden.members(group) == []
+
+
 def test_who_does_not_stop_is_killed(keeping: Keeping) -> None:
     """A part that does not end in its time is killed, no sooner and not much later."""
     supervisor = keeping.supervisor()
@@ -200,7 +215,7 @@ if once.exists():
     print("my secret cause")
     sys.exit(3)
 once.touch()
-time.sleep(0.6)
+time.sleep(2)
 """
     supervisor = keeping.supervisor(pause_first_s=0.05, masked=["secret", ""])
     supervisor.start([keeping.part("ends", code)])
@@ -352,7 +367,7 @@ def test_a_broken_watching_is_told(keeping: Keeping) -> None:
         raise ValueError("a defect")
 
     supervisor = keeping.supervisor(told=breaks)
-    supervisor.start([keeping.part("ends", "import time; time.sleep(0.8)")])
+    supervisor.start([keeping.part("ends", "import time; time.sleep(2)")])
 
     def broken() -> bool:
         try:

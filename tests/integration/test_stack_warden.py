@@ -187,6 +187,17 @@ def test_warden_ends_what_is_left(tmp_path: Path) -> None:
     deaf.stdout.close()
 
 
+def test_a_number_that_others_have_taken_over_is_spared() -> None:
+    """A group whose leader started at another time than the registered one is somebody else's: nothing is sent."""
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    began = warden.started_ticks(other.pid) or 0
+
+    assert warden.watch([f"+{other.pid} {began - 1}\n".encode()], grace_s=0.1) == 0
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
 def _ignores(pid: int, number: signal.Signals) -> bool:
     (mask,) = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigIgn" in line]
     return bool(int(mask, 16) & 1 << (number - 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -42,8 +41,8 @@ class Room:
 
 
 @pytest.fixture
-def room(clock: FixedClock) -> Iterator[Room]:
-    yield Room(MemoryLedger(clock.now))
+def room(clock: FixedClock) -> Room:
+    return Room(MemoryLedger(clock.now))
 
 
 def failed(room: Room) -> Provisioning:
@@ -59,7 +58,9 @@ def failed(room: Room) -> Provisioning:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/provisionings", "/api/budget", "/agents/x", "/api/provisionings/x"])
-@pytest.mark.parametrize("headers", [{}, {"X-Operator-Key": ""}, {"X-Operator-Key": "wrong"}, {"Authorization": "Bearer "}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Operator-Key": ""}, {"X-Operator-Key": "wrong"}, {"Authorization": "Bearer "}]
+)
 def test_the_room_is_closed(room: Room, path: str, headers: dict[str, str]) -> None:
     """Without the right key every page and answer is 401, and tells nothing."""
     answer = room.client().get(path, headers=headers)

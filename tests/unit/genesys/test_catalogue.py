@@ -170,3 +170,40 @@ def test_where_stations_come_from_is_remembered_for_a_day(
     clock.advance(500)
 
     assert second.station_source() is None
+
+
+def test_a_missing_site_does_not_drain_the_budget(catalogue: Catalogue, organization: Organization) -> None:
+    """A thousand agents cost one look a minute between them."""
+    organization.site = None
+    for _ in range(20):
+        with pytest.raises(SetupMissing, match="site"):
+            catalogue.phone_setup()
+
+    assert sorted(organization.reads) == ["base", "site"]
+
+
+def test_what_cannot_be_read_from_the_shelf_is_read_anew(
+    catalogue: Catalogue, organization: Organization, cache: MemoryCache
+) -> None:
+    """A spoilt entry fails nobody."""
+    catalogue.skill_ids(["Billing"])
+    for key in list(cache._kept):
+        cache.put(key, b"{", ttl_s=60)
+
+    assert catalogue.skill_ids(["Billing"]) == {"Billing": "1"}
+    assert organization.reads == ["skills", "skills"]
+
+
+@pytest.mark.parametrize("changes", [{"region": "mypurecloud.de"}, {"client_id": "another"}])
+def test_organizations_do_not_share(
+    organization: Organization, cache: MemoryCache, clock: FixedClock, changes: dict[str, str]
+) -> None:
+    """Another region or client on the same Redis reads its own skills and learns its own station source."""
+    first, other = a_catalogue(organization, cache, clock), Organization()
+    second = a_catalogue(other, cache, clock, **changes)
+    other.skills = {"Billing": "9"}
+    first.learn_station_source("lookup")
+
+    assert first.skill_ids(["Billing"]) == {"Billing": "1"}
+    assert second.skill_ids(["Billing"]) == {"Billing": "9"}
+    assert second.station_source() is None

@@ -13,6 +13,7 @@ from jitprov.genesys.payloads import (
     Malformed,
     PhoneSetup,
     entities_of,
+    parse_phone,
     parse_user,
     phone_body,
     phone_name,
@@ -128,3 +129,30 @@ def test_a_phone_name_is_short_and_safe(name: str) -> None:
     assert made == made.strip()
     assert made.isprintable()
     assert 0 < len(made) <= 80
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"division": "x"}, "division"),
+        ({"division": [1]}, "division"),
+        ({"skills": 5}, "skills"),
+        ({"skills": ["x"]}, "skills.proficiency"),
+        ({"skills": [{"id": "s", "proficiency": True}]}, "skills.proficiency"),
+        ({"station": [1]}, "station"),
+        ({"station": {"defaultStation": "x"}}, "defaultStation"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(more: dict[str, Any], field: str) -> None:
+    """Whatever the API sends, it ends as a named field, never as an error of ours."""
+    with pytest.raises(Malformed) as caught:
+        parse_user({"id": USER_ID} | more)
+
+    assert str(caught.value) == field
+
+
+@pytest.mark.parametrize("owner", [{}, {"webRtcUser": None}, {"webRtcUser": {"id": str(uuid4())}}])
+def test_a_phone_must_be_its_users(owner: dict[str, Any]) -> None:
+    """A phone that is not shown to be the user's is not taken for theirs."""
+    with pytest.raises(Malformed, match=r"webRtcUser\.id"):
+        parse_phone({"id": "p", "lines": [{"id": "l"}]} | owner, USER_ID)

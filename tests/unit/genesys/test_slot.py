@@ -119,3 +119,22 @@ def test_a_meter_that_is_away_lets_nothing_out(clock: FixedClock) -> None:
     """The budget fails closed."""
     with pytest.raises(BudgetDenied):
         take_slot(ScriptedBudget(DependencyDown("away")), clock, settings())
+
+
+def test_a_pause_that_came_meanwhile_is_kept(clock: FixedClock) -> None:
+    """A slot reserved before somebody's 429 is given up: the pause is for everyone."""
+    budget = ScriptedBudget(Permit(2.0, 1.0), Refusal(28.0, "paused"), paused_s=28.0)
+
+    with pytest.raises(BudgetDenied):
+        take_slot(budget, clock, settings())
+
+    assert len(budget.asked) == 2
+
+
+def test_a_slot_that_is_now_asks_no_more(clock: FixedClock) -> None:
+    """Without a wait no pause can have come: one question a call."""
+    budget = ScriptedBudget(Permit(0.0, 1.0), paused_s=28.0)
+
+    take_slot(budget, clock, settings())
+
+    assert len(budget.asked) == 1

@@ -6,6 +6,7 @@ import io
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -19,7 +20,8 @@ from jitprov.budget.memory import MemoryBudget
 from jitprov.budget.rate import BudgetRate
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
 from jitprov.genesys.auth import TokenSource
-from jitprov.genesys.transport import NotFound, Transport, retry_after_s
+from jitprov.genesys.reading import retry_after_s
+from jitprov.genesys.transport import NotFound, Transport
 from jitprov.settings import read_settings
 
 NOW_S = 1_795_424_400.0
@@ -284,3 +286,43 @@ def test_no_retry_hides_below(transport: Transport) -> None:
 
     assert adapter.max_retries.total == 0
     real._session().close()
+
+
+def test_a_netrc_never_replaces_the_token(
+    ask: Callable[..., Any],
+    api: Api,
+    transport: Transport,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Proxies of the environment count for the real region; a .netrc that knows the host does not."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine api.mypurecloud.com login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    ask()
+
+    assert transport._session().trust_env
+    assert api.sent[0].headers["Authorization"] == "Bearer token-1"
+
+
+def test_json_nested_beyond_reason_is_no_answer(ask: Callable[..., Any], api: Api) -> None:
+    """It ends as a broken answer, in a success and in a refusal."""
+    api.answers = [(200, b"[" * 200_000), (400, b"[" * 200_000)]
+
+    with pytest.raises(Unavailable):
+        ask()
+    with pytest.raises(Refused):
+        ask()
+
+
+def test_a_dates_wait_does_not_ask_this_clock(ask: Callable[..., Any], api: Api) -> None:
+    """A Retry-After date counts from the answer's own Date, however wrong the clock here is."""
+    headers = {"Retry-After": "Mon, 23 Nov 2099 09:00:40 GMT", "Date": "Mon, 23 Nov 2099 09:00:00 GMT"}
+    api.answers = [(429, b"{}", headers)]
+
+    with pytest.raises(RateLimited) as caught:
+        ask()
+
+    assert caught.value.wait_s == 40.0

@@ -248,7 +248,8 @@ def test_two_reconcilers_at_once_do_no_harm(desk: Desk) -> None:
         desk.reconciler.look()
         desk.broker.enqueue(record)
 
-    overlapping = Reconciler(desk.ledger, set, enqueue_while_another_looks, grace_s=GRACE_S)
+    nothing = InBroker(frozenset(), frozenset())
+    overlapping = Reconciler(desk.ledger, lambda: nothing, enqueue_while_another_looks, grace_s=GRACE_S)
     overlapping.look()
 
     assert [record.task_id() for record in desk.broker.sent] == [desk.record(lost).task_id()] * 2
