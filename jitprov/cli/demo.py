@@ -84,8 +84,14 @@ def demo(
         with Stack(
             chosen, data_dir=folder, time_scale=time_scale, throw_away=True, own_ports=True, tell=err.print
         ) as running:
-            summary = _run(running, agents, interactive=err.is_terminal)
+            try:
+                summary = _run(running, agents, interactive=err.is_terminal)
+            except DependencyDown:
+                _keep_logs(running)
+                raise
             _report(summary, json_=json_)
+            if not summary.good:
+                _keep_logs(running)
             if keep:
                 print_addresses(running)
                 err.print("Everything stays up. Ctrl-C stops it and removes its data.")
@@ -93,6 +99,13 @@ def demo(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     leave(Exit.OK if summary.good else Exit.SOME_FAILED)
+
+
+def _keep_logs(running: Running) -> None:
+    # The demo's folder goes; what went wrong must stay readable.
+    kept = Path(tempfile.mkdtemp(prefix="jitprov-logs-"))
+    shutil.copytree(running.logs, kept, dirs_exist_ok=True)
+    err.print(f"the logs are kept in {kept}")
 
 
 def _run(running: Running, agents: int, *, interactive: bool) -> Summary:
@@ -149,7 +162,7 @@ def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) 
                 if now.ended >= agents:
                     return now
                 if elapsed_s > patience_s:
-                    msg = f"only {now.ended} of {agents} ended in {patience_s:.0f} s; see the logs in {running.logs}"
+                    msg = f"only {now.ended} of {agents} ended in {patience_s:.0f} s"
                     raise DependencyDown(msg)
                 running.check()
                 pause.wait(_LOOK_EVERY_S)

@@ -35,7 +35,7 @@ def ask(
     parts: RealParts, path: str, *, password: str | None = "flower-password", method: str = "GET"
 ) -> tuple[int, str]:
     address = f"http://127.0.0.1:{parts.settings['JITPROV_FLOWER_PORT']}{path}"
-    request = urllib.request.Request(address, method=method)  # noqa: S310  loopback
+    request = urllib.request.Request(address, method=method)
     if password is not None:
         token = base64.b64encode(f"operator:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
