@@ -20,6 +20,7 @@ UP_ARGS ?=
 PYTEST_ARGS ?=
 WORKER_ARGS ?=
 SANDBOX_ARGS ?=
+BENCH_ARGS ?=
 USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
 
 ##@ Start here
@@ -62,6 +63,16 @@ coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
 	@$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 	@$(PY) -m coverage report --include='jitprov/domain/*,jitprov/pipeline/*' --fail-under=100
 	@$(PY) -m coverage report --fail-under=95 --format=total
+
+##@ Measure
+
+.PHONY: bench
+bench: setup ## The stampede of 2,000 agents beside what people write instead; under 20 minutes; build/bench.json and .png
+	@$(PY) -m benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: setup ## The same with 200 agents and the naive function alone
+	@$(PY) -m benchmarks --quick $(BENCH_ARGS)
 
 ##@ Keep clean
 
