@@ -36,8 +36,10 @@ class Doorkeeper:
             msg = f"no webhook key: set JITPROV_WEBHOOK_KEY to at least {KEY_CHARS_MIN} random characters"
             raise ConfigurationError(msg)
         if any(len(key) < KEY_CHARS_MIN for key in configured):
-            msg = f"a webhook key is shorter than {KEY_CHARS_MIN} characters: "
+            msg = (
+                f"a webhook key is shorter than {KEY_CHARS_MIN} characters: "
                 "set JITPROV_WEBHOOK_KEY and JITPROV_WEBHOOK_KEY_NEXT to longer ones"
+            )
             raise ConfigurationError(msg)
 
     def lets_in(self, headers: Headers) -> bool:
