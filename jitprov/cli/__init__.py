@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from jitprov import __version__
-from jitprov.cli import agents, demo, doctor, parts, up
+from jitprov.cli import agents, demo, doctor, forecast, parts, up
 from jitprov.cli.output import Exit, end_with_error
 from jitprov.errors import ConfigurationError, DependencyDown, JitprovError
 
@@ -29,7 +29,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
-for _module in (demo, up, parts, agents, doctor):
+for _module in (demo, up, parts, agents, doctor, forecast):
     _module.register(app)
 
 

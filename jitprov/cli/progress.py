@@ -12,17 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from jitprov.budget import Budget, BudgetState
-from jitprov.domain.provisioning import CORRIDOR, State, Step
+from jitprov.domain.forecast import calls_left
+from jitprov.domain.provisioning import CORRIDOR, State
 from jitprov.ledger import Ledger
-
-# API calls from each step to the end, when the station must be looked up: the time left errs on the long side.
-_CALLS_OF: Mapping[Step, float] = {
-    Step.FETCH_PROFILE: 0.02,
-    Step.RESOLVE_SKILLS: 0.0,
-    Step.PATCH_SKILLS: 1.0,
-    Step.CREATE_PHONE: 1.0,
-    Step.ASSIGN_STATION: 2.0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +56,7 @@ def take_snapshot(ledger: Ledger, budget: Budget, *, expected: int, per_min: flo
     counts = ledger.count()
     open_ones = ledger.page([state for state in State if not state.ended], limit=expected)
     waiting = Counter(record.waiting_for or "" for record in open_ones if record.state is State.WAITING)
-    calls = sum(sum(_CALLS_OF[step] for step in record.steps_left()) for record in open_ones)
+    calls = calls_left(open_ones, lookup=True)  # errs on the long side
     meter = budget.state()
     left_s = calls / per_min * 60 / time_scale + meter.paused_s if counts else None
     return Snapshot(expected, counts, waiting, calls, meter, left_s)
