@@ -19,6 +19,8 @@ StationSource = Literal["line_id", "lookup"]
 
 _KEEP_S = 3600.0
 _REFRESH_EVERY_S = 60.0
+# Real seconds that a worker trusts its own copy.
+_NEAR_S = 5.0
 _DAY_S = 86_400.0
 _HOLD_S = 45.0
 
@@ -39,6 +41,7 @@ class Catalogue:
         self._clock = clock
         self._scale = settings.time_scale
         self._owner = organization_key(settings)
+        self._near: dict[str, tuple[float, bytes]] = {}
 
     def skill_ids(self, names: Sequence[str]) -> dict[str, str]:
         """Return the ids of skills by exact name; an unknown name has the catalogue read again, once a minute.
@@ -62,11 +65,11 @@ class Catalogue:
         Raises:
             SetupMissing: The organization lacks one; looked for again at most once a minute, by all workers together.
         """
-        missing = self._cache.get(self._key("setup-missing"))
-        if missing is not None:
-            raise SetupMissing(missing.decode())
 
         def fetch() -> dict[str, str]:
+            missing = self._cache.get(self._key("setup-missing"))
+            if missing is not None:
+                raise SetupMissing(missing.decode())
             try:
                 base = self._client.find_webrtc_base()
                 site_id = self._client.get_default_site_id()
@@ -81,11 +84,12 @@ class Catalogue:
 
     def station_source(self) -> StationSource | None:
         """Return where station ids come from in this organization; None while nobody has found out."""
-        kept = self._cache.get(self._key("station-source"))
+        kept = self._get("station-source")
         return cast("StationSource", kept.decode()) if kept in {b"line_id", b"lookup"} else None
 
     def learn_station_source(self, source: StationSource) -> None:
         """Remember it for a day."""
+        self._near.pop("station-source", None)
         self._cache.put(self._key("station-source"), source.encode(), ttl_s=_DAY_S / self._scale)
 
     def _wait(self, real_s: float) -> None:
@@ -94,8 +98,19 @@ class Catalogue:
     def _key(self, name: str) -> str:
         return f"catalogue:{self._owner}:{name}"
 
-    def _kept(self, name: str) -> dict[str, str] | None:
+    def _get(self, name: str, *, near: bool = True) -> bytes | None:
+        # What changes once an hour need not be asked of Redis for each agent.
+        now_s = self._clock.monotonic_s()
+        until_s, held = self._near.get(name, (0.0, b""))
+        if near and held and until_s > now_s:
+            return held
         raw = self._cache.get(self._key(name))
+        if raw is not None:
+            self._near[name] = (now_s + _NEAR_S, raw)
+        return raw
+
+    def _kept(self, name: str, *, near: bool = True) -> dict[str, str] | None:
+        raw = self._get(name, near=near)
         try:
             kept = json.loads(raw) if raw else None
         except ValueError:
@@ -103,6 +118,7 @@ class Catalogue:
         return kept if isinstance(kept, dict) else None
 
     def _keep(self, name: str, value: dict[str, Any]) -> None:
+        self._near.pop(name, None)
         self._cache.put(self._key(name), json.dumps(value).encode(), ttl_s=_KEEP_S / self._scale)
 
     def _read(self, name: str, fetch: Callable[[], dict[str, str]]) -> dict[str, str]:
@@ -120,7 +136,7 @@ class Catalogue:
     def _read_again(self, name: str, fetch: Callable[[], dict[str, str]], known: dict[str, str]) -> dict[str, str]:
         with self._cache.single_flight(self._key(name), hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S):
             if self._cache.get(self._key(f"{name}:fresh")) is not None:
-                return self._kept(name) or known
+                return self._kept(name, near=False) or known
             read = fetch()
             self._keep(name, read)
             self._mark_fresh(name)
