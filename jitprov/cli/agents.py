@@ -133,7 +133,7 @@ def _print_record(record: Provisioning) -> None:
     if record.state is State.WAITING and record.not_before:
         out.print(f"waits for {record.waiting_for} until {record.not_before:%H:%M:%S} UTC")
     if record.failure:
-        out.print(f"[bold red]{escape(str(record.failure))}[/]", soft_wrap=True)
+        out.print(f"[bold red]{escape(record.failure.told(record.task_id()))}[/]", soft_wrap=True)
         helps = "retrying may help" if record.failure.retry_helps else "retrying helps only after it is mended"
         err.print(f"{helps}. Next: jitprov retry {record.task_id()}")
 

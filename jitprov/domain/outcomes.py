@@ -27,6 +27,10 @@ class Failure:
     http_status: int | None = None
     correlation_id: str | None = None
 
+    def told(self, task_id: str) -> str:
+        """Return the line with the id of the task that met it, so that the next command can be copied."""
+        return str(self).replace("jitprov retry ID", f"jitprov retry {task_id}")
+
     def __str__(self) -> str:
         """One line that Flower, logs and the command line show alike."""
         status = f" (HTTP {self.http_status})" if self.http_status else ""

@@ -93,7 +93,7 @@ def act(task: Task, outcome: Outcome) -> None:
         case Snooze(wait_s, failure) | Retry(wait_s, failure):
             _wait(task, wait_s, f"{failure.code}: {failure.message}")
         case Fail(failure):
-            raise ProvisioningFailed(str(failure))
+            raise ProvisioningFailed(failure.told(task.request.id))
 
 
 def _register(step: Step) -> None:

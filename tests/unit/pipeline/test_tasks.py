@@ -28,6 +28,7 @@ class StubTask:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.request = SimpleNamespace(id="1ab2c3d4-0000-4000-8000-000000000013")
 
     def retry(self, **asked: Any) -> Retried:
         self.asked.append(asked)
@@ -82,11 +83,13 @@ def test_a_long_wait_lives_in_the_ledger(task: StubTask, kind: type[Snooze | Ret
 
 
 def test_a_failure_is_a_failure_in_flower(task: StubTask) -> None:
-    """A failed step raises one line with code, cause, remedy and correlation id."""
+    """A failed step raises one line with code, cause, correlation id, and the remedy with its own id to copy."""
+    failure = a_failure(remedy="Mend it, then: jitprov retry ID")
     with pytest.raises(ProvisioningFailed) as caught:
-        acted(task, Fail(a_failure()))
+        acted(task, Fail(failure))
 
-    assert str(caught.value) == str(a_failure())
+    assert str(caught.value) == str(failure).replace("retry ID", f"retry {task.request.id}")
+    assert task.request.id in str(caught.value)
 
 
 def test_every_step_is_a_task_of_its_own_queue() -> None:
