@@ -185,14 +185,14 @@ class SkillUnknown(Final):
     """The rules name a routing skill that the organization does not have."""
 
     code = "skill_unknown"
-    default_remedy = "Mend the name in rules.yaml or make the skill, then: jitprov retry ID"
+    default_remedy = "Make the skill, or mend rules.yaml and restart the workers; then: jitprov retry ID"
 
 
 class NoRuleMatched(Final):
     """No rule of rules.yaml covers this agent."""
 
     code = "no_rule_matched"
-    default_remedy = "Add a rule or fill in the agent's department, then: jitprov retry ID"
+    default_remedy = "Add a rule and restart the workers, or fill in the agent's department; then: jitprov retry ID"
 
 
 class SetupMissing(Final):

@@ -198,6 +198,9 @@ class Settings(BaseSettings):
         if self.region not in REGIONS:
             msg = f"JITPROV_REGION: unknown domain. Known: {', '.join(sorted(REGIONS))}"
             raise ValueError(msg)
+        if urlsplit(self.redis_url.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+            msg = "JITPROV_REDIS_URL: must begin with redis://, rediss:// or unix://"
+            raise ValueError(msg)
         if self.lease_s <= self.connect_timeout_s + self.read_timeout_s:
             msg = (
                 "JITPROV_LEASE_S: must be longer than JITPROV_CONNECT_TIMEOUT_S and JITPROV_READ_TIMEOUT_S together: "

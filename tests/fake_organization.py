@@ -156,6 +156,9 @@ class FakeOrganization:
             raise SkillUnknown(f"unknown: {', '.join(unknown)}")
         return {name: self.known_skills[name] for name in names}
 
+    def forget_skills(self) -> None:
+        self.calls.append(("forget_skills",))
+
     def phone_setup(self) -> str:
         setup: str = self._call(lambda: "the setup", "phone_setup")
         return setup

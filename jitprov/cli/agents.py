@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.domain.ids import is_uuid
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step, StepRecord, StepState
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
 from jitprov.pipeline.operations import Answer, Verdict
@@ -46,7 +47,7 @@ def _coloured(state: State) -> str:
 
 def _why(record: Provisioning) -> str:
     if record.failure:
-        return f"{record.failure.code}: {record.failure.message}"
+        return record.failure.code
     if record.state is State.WAITING:
         return f"waits: {record.waiting_for}"
     return ""
@@ -65,32 +66,42 @@ def list_agents(
     """
     ledger = make_ledger(settings())
     counts = ledger.count()
-    records = ledger.page(tuple(state or ()), offset=offset, limit=limit)
     if step:
-        records = [record for record in records if record.step is step]
+        everyone = ledger.page(tuple(state or ()), limit=sum(counts.values()))
+        records = [record for record in everyone if record.step is step][offset : offset + limit]
+    else:
+        records = ledger.page(tuple(state or ()), offset=offset, limit=limit)
     if json_:
         emit_json("list", counts=counts, provisionings=[describe(record) for record in records])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("state", "step", "agent", "user id", "task id", "accepted", "why"):
-        table.add_column(column, overflow="fold" if column == "why" else "ellipsis", no_wrap=column.endswith("id"))
-    for record in records:
-        profile = record.findings.profile
-        table.add_row(
-            _coloured(record.state),
-            record.step,
-            escape(profile.name) if profile else "",
-            record.user_id,
-            record.task_id(),
-            f"{record.accepted_at:%H:%M:%S}",
-            escape(_why(record)),
-        )
-    out.print(table)
+    out.print(_list_table(records))
+    if len(records) == limit:
+        err.print(f"{limit} shown; more with --offset {offset + limit}")
     err.print("  ".join(f"{_coloured(held)} {number}" for held, number in counts.items() if number) or "no agents yet")
     if counts[State.FAILED]:
         causes = Counter(record.failure.code for record in ledger.page((State.FAILED,), limit=10_000) if record.failure)
         err.print("failed: " + ", ".join(f"{code} {number}" for code, number in causes.most_common()))
         err.print("Next: jitprov show ID, then jitprov retry ID")
+
+
+def _list_table(records: Sequence[Provisioning]) -> Table:
+    # Fits 100 columns: the id that `show` and `retry` take stays whole; the cause is a word, `show` has the sentence.
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, width in (("state", 9), ("step", 14), ("accepted", 8), ("task id", 36)):
+        table.add_column(column, no_wrap=True, min_width=width)
+    table.add_column("why", overflow="fold", min_width=12)
+    table.add_column("agent", overflow="ellipsis", no_wrap=True)
+    for record in records:
+        profile = record.findings.profile
+        table.add_row(
+            _coloured(record.state),
+            record.step,
+            f"{record.accepted_at:%H:%M:%S}",
+            record.task_id(),
+            escape(_why(record)),
+            escape(profile.name) if profile else "",
+        )
+    return table
 
 
 def show(any_id: AnyId, json_: Json = False) -> None:
@@ -102,6 +113,15 @@ def show(any_id: AnyId, json_: Json = False) -> None:
         emit_json("provisioning", provisioning=describe(record))
         return
     _print_record(record)
+
+
+def _met(held: StepRecord) -> str:
+    if held.failure is None:
+        return ""
+    status = f" (HTTP {held.failure.http_status})" if held.failure.http_status else ""
+    # What a step met on a way that ended well is history, not an error.
+    met = "met on the way: " if held.state is StepState.DONE else ""
+    return f"{met}{held.failure.code}{status}"
 
 
 def _print_record(record: Provisioning) -> None:
@@ -118,12 +138,12 @@ def _print_record(record: Provisioning) -> None:
         times += f", {record.state} {(record.ended_at - record.accepted_at).total_seconds():.1f} s later"
     out.print(f"{times}, run {record.generation}, republished {record.republished} times")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("step", "state", "attempts", "took", "task id", "last error"):
-        table.add_column(column, no_wrap=column != "last error")
+    for column in ("step", "state", "attempts", "took", "task id", "what it met"):
+        table.add_column(column, no_wrap=column != "what it met")
     for step in CORRIDOR:
         held = record.steps[step]
         took = f"{(held.ended_at - held.began_at).total_seconds():.1f} s" if held.ended_at and held.began_at else ""
-        error = f"{held.failure.code} (HTTP {held.failure.http_status})" if held.failure else ""
+        error = _met(held)
         table.add_row(step, held.state, str(held.attempts), took, record.task_id(step), error)
     out.print(table)
     wanted = record.findings.wanted
@@ -192,7 +212,10 @@ def send(
     """
     chosen = settings()
     if file:
-        body = file.read_bytes()
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            end_with_error(f"{escape(str(file))} cannot be read ({error.strerror})", Exit.USAGE)
     elif user_id and is_uuid(user_id.lower()):
         body = json.dumps({"detail": {"action": "Create", "entity": {"id": user_id.lower()}}}).encode()
     else:
@@ -225,5 +248,5 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
             return error.code, json.loads(text)
         except ValueError:
             return error.code, text.decode(errors="replace")
-    except OSError as error:
-        end_with_error(f"the receiver at {escape(url)} does not answer ({error})", Exit.DEPENDENCY_DOWN)
+    except OSError:
+        end_with_error(f"the receiver at {escape(url)} does not answer. Is it up? jitprov doctor", Exit.DEPENDENCY_DOWN)

@@ -56,6 +56,7 @@ class Summary:
     windows_over_limit: int
     limit_per_min: int
     calls_by_route: Mapping[str, int]
+    time_scale: float
 
     @property
     def good(self) -> bool:
@@ -138,6 +139,7 @@ def _run(running: Running, agents: int, *, interactive: bool) -> Summary:
         windows_over_limit=int(oracle["windows_over"]),
         limit_per_min=int(oracle["limit"]),
         calls_by_route=oracle["calls_by_route"],
+        time_scale=chosen.time_scale,
     )
 
 
@@ -171,6 +173,11 @@ def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) 
         budget.close()
 
 
+def _really(summary: Summary) -> str:
+    minutes, seconds = divmod(round(summary.timing.last_s * summary.time_scale), 60)
+    return f"there the last agent would be ready after {minutes} min {seconds:02d} s"
+
+
 def _report(summary: Summary, *, json_: bool) -> None:
     if json_:
         emit_json("demo", good=summary.good, **asdict(summary))
@@ -193,6 +200,13 @@ def _report(summary: Summary, *, json_: bool) -> None:
         else f"[bold red]exceeded {summary.windows_over_limit} times[/]"
     )
     out.print(f"  busiest minute {summary.worst_window} of {summary.limit_per_min} allowed: {over}")
-    out.print("  checked in the sandbox: skills as the rules say, one phone each, its station set")
+    if summary.wrong:
+        out.print(f"  [bold red]checked in the sandbox: {len(summary.wrong)} differences[/]")
+    else:
+        out.print("  checked in the sandbox: skills as the rules say, one phone each, its station set", soft_wrap=True)
+    out.print(
+        f"  time ran {summary.time_scale:g} times faster than on a real organization: {_really(summary)}",
+        soft_wrap=True,
+    )
     for wrong in summary.wrong[:20]:
         out.print(f"  [red]{wrong.user_id}[/] {escape(wrong.what)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 import typer
@@ -12,9 +13,12 @@ from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, leave, out
 from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, SkillUnknown, StepError
+from jitprov.pipeline.reconciler import HEARTBEAT
 from jitprov.rules.loader import load_rules
 from jitprov.settings import KEY_CHARS_MIN, Settings, describe_settings, settings
-from jitprov.wiring import make_ledger, make_services
+from jitprov.stack.ports import reachable_host
+from jitprov.stack.probes import answers_http
+from jitprov.wiring import make_cache, make_ledger, make_services
 
 Health = Literal["ok", "warning", "configuration", "down"]
 _MARKS: dict[Health, str] = {
@@ -83,6 +87,29 @@ def check_workers(_: Settings) -> Iterator[Check]:
         yield Check("workers", "down", "none answers", "Start one: jitprov worker")
 
 
+def check_doors(chosen: Settings) -> Iterator[Check]:
+    """Do receiver and Flower answer, and does the reconciler look? The first two may be on other machines."""
+    doors = {
+        "receiver": (chosen.receiver_host, chosen.receiver_port, "/readyz", "jitprov receiver"),
+        "Flower": (chosen.flower_host, chosen.flower_port, "/healthcheck", "jitprov flower"),
+    }
+    for name, (host, port, path, command) in doors.items():
+        address = f"{reachable_host(host)}:{port}"
+        well = answers_http(reachable_host(host), port, path, {HTTPStatus.OK})()
+        remedy = "" if well else f"Start it: {command}; or it is on another machine, and all is well"
+        yield Check(name, "ok" if well else "warning", f"{'answers' if well else 'no answer'} at {address}", remedy)
+    beat = make_cache(chosen).get(HEARTBEAT)
+    found = "looks regularly" if beat else "has not looked for a while"
+    remedy = "" if beat else "Start it: jitprov reconciler. Without it, what the broker loses stays lost"
+    yield Check("reconciler", "ok" if beat else "down", found, remedy)
+
+
+def check_rules(chosen: Settings) -> Iterator[Check]:
+    """Can the rules be read?"""
+    names = load_rules(chosen.rules_file).skill_names()
+    yield Check("rules", "ok", f"{chosen.rules_file or 'the shipped ones'}, {len(names)} skills")
+
+
 def check_genesys(chosen: Settings) -> Iterator[Check]:
     """Do the credentials work, and does the organization have what rules and phones need?"""
     if not chosen.client_id:
@@ -91,7 +118,8 @@ def check_genesys(chosen: Settings) -> Iterator[Check]:
         )
         return
     kept = make_services(chosen)
-    rules = load_rules(chosen.rules_file)
+    rules = kept.rules
+    kept.catalogue.forget_skills()  # what is there now counts, not what was an hour ago
     site_id = kept.genesys.get_default_site_id()
     yield Check("Genesys credentials", "ok", f"accepted by {chosen.api_base_url}")
     if site_id:
@@ -111,6 +139,8 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...] = (
     ("keys", check_keys),
     ("Redis", check_redis),
     ("workers", check_workers),
+    ("doors", check_doors),
+    ("rules", check_rules),
     ("Genesys Cloud", check_genesys),
 )
 
@@ -128,7 +158,8 @@ def examine(chosen: Settings) -> list[Check]:
         except StepError as error:
             trace = f" [correlation id {error.correlation_id}]" if error.correlation_id else ""
             health: Health = "down" if error.retry_helps else "configuration"
-            found.append(Check(name, health, f"{error.code}: {error.message}{trace}", error.remedy))
+            remedy = error.remedy.replace(", then: jitprov retry ID", "").replace("; then: jitprov retry ID", "")
+            found.append(Check(name, health, f"{error.code}: {error.message}{trace}", remedy))
         except JitprovError as error:
             found.append(Check(name, "configuration", str(error)))
     return found

@@ -59,6 +59,11 @@ class Catalogue:
             raise SkillUnknown("; ".join(_missing(name, known) for name in missing))
         return {name: known[name] for name in names}
 
+    def forget_skills(self) -> None:
+        """Have the skills read anew by whoever asks next: an id of them was refused."""
+        self._near.pop("skills", None)
+        self._cache.drop(self._key("skills"))
+
     def phone_setup(self) -> PhoneSetup:
         """Return default site, WebRTC phone base and line base.
 

@@ -106,7 +106,10 @@ class GenesysClient:
                 content = self._get(path, state="deleted")
             except NotFound as missing:
                 raise NotYetConsistent(
-                    "the API does not know this user", http_status=404, correlation_id=missing.correlation_id
+                    "the API does not know this user",
+                    http_status=404,
+                    correlation_id=missing.correlation_id,
+                    remedy="Is this a user id of this organization (JITPROV_REGION)? If so: jitprov retry ID",
                 ) from None
         return _understood(lambda: parse_user(content))
 

@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 LOOKS_UNTIL_LOST = 2
 LOOKS_UNTIL_FORGOTTEN = 4
 _TURN_S = 60.0
+_BEATS_KEPT = 5
+# Key of the cache that is there as long as some reconciler looks.
+HEARTBEAT = "reconciler:beat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ def run_forever(
         try:
             with cache.single_flight("reconciler", hold_s=_TURN_S, wait=stop.wait, wait_max_s=_TURN_S):
                 look = reconciler.look()
+                cache.put(HEARTBEAT, b"1", ttl_s=_BEATS_KEPT * every_s + _TURN_S)
                 forgotten = reconciler.forget(keep)
             if look.republished or forgotten:
                 logs.event(_log, "reconciled", due=look.due, republished=look.republished, forgotten=forgotten)

@@ -13,7 +13,7 @@ from typing import Literal
 from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.domain.skills import diff_skills
-from jitprov.errors import AgentGone, NotYetConsistent, StationLate
+from jitprov.errors import AgentGone, NotYetConsistent, Refused, StationLate
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.payloads import phone_name
@@ -53,22 +53,41 @@ def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
         # The operator mended something before the retry, often the agent's department.
         profile = _alive(kit.profiles.fresh(record.user_id))
     wanted = kit.rules.wanted_for(profile)
-    ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
-    resolved = tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills)
-    return replace(record.findings, profile=profile, wanted=replace(wanted, skills=resolved))
+    return replace(record.findings, profile=profile, wanted=_resolved(wanted, kit))
 
 
 def patch_skills(record: Provisioning, kit: Kit) -> Findings:
-    """Give the agent the wanted skills; no call when they are there. Safe to repeat."""
+    """Give the agent the wanted skills; no call when they are there. Safe to repeat.
+
+    When the API does not take them, their ids may be of skills that were deleted and made anew since: then they are
+    resolved again, and sent once more if that changed anything.
+    """
     wanted = _wanted(record)
+    try:
+        _send_skills(record, kit, wanted)
+    except (Refused, NotYetConsistent):
+        kit.catalogue.forget_skills()
+        anew = _resolved(wanted, kit)
+        if anew == wanted:
+            raise
+        wanted = anew
+        _send_skills(record, kit, wanted)
+    return replace(record.findings, wanted=wanted)
+
+
+def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
     changes = diff_skills(wanted, _profile(record).skills)
     if changes is None:
-        return record.findings
+        return
     if wanted.mode == "replace":
         kit.genesys.put_routing_skills(record.user_id, changes)
     else:
         kit.genesys.patch_routing_skills(record.user_id, changes)
-    return record.findings
+
+
+def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
+    ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
+    return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))
 
 
 def create_phone(record: Provisioning, kit: Kit) -> Findings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 from jitprov.errors import ConfigurationError
-from jitprov.settings import Settings, process_environment, read_settings
+from jitprov.rules.loader import load_rules
+from jitprov.settings import KEY_CHARS_MIN, Settings, process_environment, read_settings
 from jitprov.stack.folder import FolderLock, make_private, write_private
 from jitprov.stack.interrupts import Interrupts, Phase
 from jitprov.stack.keys import Keys, keep_keys
@@ -69,6 +71,7 @@ class Stack:
             KeyboardInterrupt: Ctrl-C or SIGTERM; everything was stopped.
         """
         _check_credentials(self._chosen, self._time_scale)
+        _check_what_parts_refuse(self._chosen)
         with ExitStack() as opened:
             lock = opened.enter_context(FolderLock(self._data_dir))
             running, stages, hurry = self._prepare(lock.fd)
@@ -139,16 +142,18 @@ class Stack:
         return choose_ports([WantedPort(one.setting, one.host, 0) for one in wanted] if self._own_ports else wanted)
 
     def _plan(self, keys: Keys, ports: list[int]) -> SandboxPlan:
+        # Another world each time: people who sign in again after a restart are new people. Its client is another one
+        # too, so that nothing remembered of the last world (skill ids, the token) passes for this one's.
+        seed = secrets.randbelow(_SEEDS)
         return SandboxPlan(
             ports[2],
             ports[3],
             {
                 "time_scale": self._time_scale,
                 "limit_per_min": self._chosen.api_limit_per_min,
-                "client_id": keys.sandbox_client_id.get_secret_value(),
+                "client_id": f"{keys.sandbox_client_id.get_secret_value()}-{seed}",
                 "client_secret": keys.sandbox_client_secret.get_secret_value(),
-                # Another world each time: people who sign in again after a restart are new people.
-                "seed": secrets.randbelow(_SEEDS),
+                "seed": seed,
             },
         )
 
@@ -168,7 +173,7 @@ class Stack:
             world = {
                 "api_url": plan.api_url,
                 "time_scale": self._time_scale,
-                "client_id": keys.sandbox_client_id.get_secret_value(),
+                "client_id": str(plan.options["client_id"]),
                 "client_secret": keys.sandbox_client_secret,
                 "sandbox_port": plan.port,
             }
@@ -184,6 +189,17 @@ class Stack:
         return read_settings(**{**given, **generated, **world, **places}), frozenset(generated)
 
 
+def _check_what_parts_refuse(chosen: Settings) -> None:
+    """Say now what a part would refuse to start with; nothing is started then."""
+    load_rules(chosen.rules_file)
+    for name in ("webhook_key", "webhook_key_next"):
+        key = getattr(chosen, name).get_secret_value()
+        if key and len(key) < KEY_CHARS_MIN:
+            raise ConfigurationError(
+                f"JITPROV_{name.upper()}: shorter than {KEY_CHARS_MIN} characters. Make a longer one, or leave it out"
+            )
+
+
 def _check_credentials(chosen: Settings, time_scale: float) -> None:
     if chosen.client_id and not chosen.client_secret.get_secret_value():
         raise ConfigurationError(
@@ -196,4 +212,6 @@ def _check_credentials(chosen: Settings, time_scale: float) -> None:
 
 
 def _as_shell(variables: dict[str, str]) -> str:
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())]
+    # `jitprov` itself is to be found as well.
+    return "".join([*lines, f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n'])
