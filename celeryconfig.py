@@ -5,7 +5,7 @@
 
 from kombu import Queue
 
-from jitprov.pipeline.names import QUEUES
+from jitprov.pipeline.names import QUEUES, VALVED
 from jitprov.settings import settings
 
 _settings = settings()
@@ -70,6 +70,14 @@ task_soft_time_limit = 100
 task_time_limit = 110
 # On SIGQUIT: slots may finish for so long, then their messages go back. SIGTERM waits for them without a bound.
 worker_soft_shutdown_timeout = 30
+
+# --- valve ----------------------------------------------------------------------------------------------------
+# Celery's rate_limit as shipped falls to a task or two a second on Redis; this consumer mends it, see
+# docs/decisions/0012.
+worker_consumer = "jitprov.valve:ValvedConsumer"
+# How often one worker starts each step that calls the API: for a hand to turn down. The limit is kept by the meter,
+# so the valve stands just above what the meter gives and slows nothing.
+task_annotations = {name: {"rate_limit": f"{_settings.valve_rate_per_min}/m"} for name in VALVED}
 
 # --- what Flower shows ----------------------------------------------------------------------------------------
 worker_send_task_events = True

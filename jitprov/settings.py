@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(
         default=8, ge=1, le=256, description="Slots per worker; latency x rate + 2 is enough."
     )
+    valve_per_min: int = Field(
+        default=0,
+        ge=0,
+        description="Starts per minute (Celery's rate_limit) of each step that calls the API, per worker; "
+        "0 takes the API's limit.",
+    )
     attempts_max: int = Field(default=6, ge=1, le=50, description="Attempts of one step before it fails.")
     backoff_base_s: float = Field(default=2.0, gt=0, le=60, description="Ceiling of the first backoff.")
     backoff_cap_s: float = Field(default=60.0, gt=0, le=600, description="Ceiling of any backoff.")
@@ -221,6 +227,11 @@ class Settings(BaseSettings):
     def login_base_url(self) -> str:
         """Base of the login host, without a trailing slash."""
         return self.api_url.rstrip("/") or f"https://login.{self.region}"
+
+    @property
+    def valve_rate_per_min(self) -> int:
+        """Starts per real minute that a worker's valve allows each step that calls the API."""
+        return self.valve_per_min or round(self.api_limit_per_min * self.time_scale)
 
     @property
     def webhook_keys(self) -> tuple[str, ...]:

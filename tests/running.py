@@ -73,14 +73,21 @@ class RealParts:
             wait_until(spoken, within_s=30)
         return process
 
-    def worker(self, **more: str) -> subprocess.Popen[bytes]:
+    def worker(self, *options: str, **more: str) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it takes messages."""
-        return self.start("worker", until="worker_ready", **more)
+        return self.start("worker", *options, until="worker_ready", **more)
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command of jitprov to its end."""
+        return self._run("jitprov", *command, **more)
+
+    def celery(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of Celery's own on jitprov's app to its end."""
+        return self._run("celery", "-A", "jitprov", *command, **more)
+
+    def _run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "jitprov", *command],
+            [sys.executable, "-m", *command],
             cwd=PROJECT,
             env=self.environment(**more),
             capture_output=True,

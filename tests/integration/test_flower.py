@@ -117,6 +117,22 @@ def test_flower_is_closed_and_keeps_its_history(parts: RealParts) -> None:
     assert tasks(parts)[record.task_id()]["state"] == "SUCCESS"
 
 
+def test_flower_shows_the_valve(parts: RealParts) -> None:
+    """The worker's page shows the rate of each step that calls the API, and the new one once it was turned by hand."""
+    parts.start("flower")
+    wait_until(lambda: ask(parts, "/api/workers")[0] == 200, within_s=30)
+    parts.worker("--hostname", "valved@here")
+    page = "/worker/valved@here"
+
+    wait_until(lambda: "jitprov.create_phone [rate_limit=6000/m]" in ask(parts, page)[1], within_s=20)
+    assert "jitprov.fetch_profile [" not in ask(parts, page)[1]
+    assert ask(parts, "/api/task/rate-limit/jitprov.create_phone", method="POST")[0] == 403
+
+    turned = parts.celery("control", "rate_limit", "jitprov.create_phone", "120/m")
+    assert "new rate limit set successfully" in turned.stdout, turned.stderr
+    wait_until(lambda: "jitprov.create_phone [rate_limit=120/m]" in ask(parts, page)[1], within_s=20)
+
+
 def test_flower_refuses_to_start_without_a_password(parts: RealParts) -> None:
     """`jitprov flower` without a password ends at once and names the setting."""
     done = parts.run("flower", JITPROV_FLOWER_PASSWORD="")

@@ -176,6 +176,14 @@ def test_a_burst_must_leave_an_even_rate() -> None:
     assert read_settings(api_burst=293).api_burst == 293
 
 
+def test_the_valve_follows_the_limit_until_it_is_set() -> None:
+    """Left at 0, the valve is the API's limit in real minutes, just above what the meter gives."""
+    assert read_settings().valve_rate_per_min == 300
+    assert read_settings(api_limit_per_min=600).valve_rate_per_min == 600
+    assert read_settings(api_url=SANDBOX, time_scale=2.5).valve_rate_per_min == 750
+    assert read_settings(valve_per_min=60).valve_rate_per_min == 60
+
+
 def test_two_webhook_keys_are_active_while_one_is_rotated() -> None:
     """Both keys count when both are set, one when one is set."""
     both = read_settings(webhook_key="a" * 32, webhook_key_next="b" * 32)

@@ -16,6 +16,7 @@ from jitprov.domain.provisioning import CORRIDOR, Step
 from jitprov.pipeline.chain import signatures
 from jitprov.pipeline.names import QUEUES, task_name
 from jitprov.pipeline.tasks import COUNTDOWN_MAX_S, ProvisioningFailed, StepWaits, act
+from jitprov.valve import ValvedConsumer
 
 PROVISIONING_ID = "0b9a1c7e-3f52-4d68-9a01-5c7e3f520000"
 
@@ -102,6 +103,22 @@ def test_every_step_is_a_task_of_its_own_queue() -> None:
         assert registered.max_retries is None
     assert set(QUEUES) == {task_name(step) for step in CORRIDOR}
     assert QUEUES[0] == task_name(CORRIDOR[-1])
+
+
+def test_the_steps_that_call_the_api_have_a_valve() -> None:
+    """Celery's rate limit stands on each step that spends the budget for each agent, and on no other."""
+    from jitprov.celery import app  # noqa: PLC0415  after `tasks` has registered them
+
+    limits = {step: app.tasks[task_name(step)].rate_limit for step in CORRIDOR}
+
+    assert limits == {
+        Step.FETCH_PROFILE: None,
+        Step.RESOLVE_SKILLS: None,
+        Step.PATCH_SKILLS: "300/m",
+        Step.CREATE_PHONE: "300/m",
+        Step.ASSIGN_STATION: "300/m",
+    }
+    assert app.conf.worker_consumer == f"{ValvedConsumer.__module__}:{ValvedConsumer.__qualname__}"
 
 
 @pytest.mark.parametrize("first", CORRIDOR)
