@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +14,8 @@ import pytest
 from fixed_clock import FixedClock
 from own_redis import OwnRedis
 
+# Whoever runs the suite may ignore hang-ups (nohup does); the tests of signals need them as they are by default.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 for _name in [name for name in os.environ if name.startswith("JITPROV_")]:
     del os.environ[_name]
 

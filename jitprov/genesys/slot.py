@@ -11,6 +11,8 @@ from jitprov.settings import Settings
 
 _TRIES = 3
 _AWAY_S = 5.0
+# Real seconds: a wait so short is spent in place.
+_SOON_S = 0.5
 # Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
 _LOOK_FOR_PAUSE_S = 0.05
 
@@ -30,6 +32,9 @@ def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
             answer = budget.reserve(wait_max_s=settings.budget_wait_max_s)
         except DependencyDown as error:
             raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error
+        if isinstance(answer, Refusal) and answer.reason == "busy" and answer.wait_s <= _SOON_S:
+            clock.wait(answer.wait_s * scale)  # the meter's answer came too late to be used: ask again, a little later
+            continue
         if isinstance(answer, Refusal):
             raise BudgetDenied(f"no slot in time ({answer.reason})", wait_s=answer.wait_s * scale)
         asked_s = clock.monotonic_s()

@@ -80,10 +80,19 @@ def test_waits_pass_in_real_seconds(scaled: Callable[[], Settings], clock: Fixed
 def test_a_refusal_sends_nothing(scaled: Callable[[], Settings], clock: FixedClock, reason: str) -> None:
     """The step goes back to the queue, and its wait is in API seconds."""
     with pytest.raises(BudgetDenied) as caught:
-        take_slot(ScriptedBudget(Refusal(0.5, reason)), clock, scaled())
+        take_slot(ScriptedBudget(Refusal(0.8, reason)), clock, scaled())
 
-    assert caught.value.wait_s == pytest.approx(30.0)
+    assert caught.value.wait_s == pytest.approx(48.0)
     assert reason in str(caught.value)
+
+
+def test_an_answer_that_came_too_late_is_asked_again(scaled: Callable[[], Settings], clock: FixedClock) -> None:
+    """A meter that is busy for a moment is asked again in place; the step does not go back to the queue for it."""
+    budget = ScriptedBudget(Refusal(0.02, "busy"), Permit(0.0, 1.0))
+
+    take_slot(budget, clock, scaled())
+
+    assert len(budget.asked) == 2
 
 
 def test_an_overslept_slot_is_given_up() -> None:
