@@ -207,10 +207,11 @@ class Settings(BaseSettings):
         if urlsplit(self.redis_url.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
             msg = "JITPROV_REDIS_URL: must begin with redis://, rediss:// or unix://"
             raise ValueError(msg)
-        if self.lease_s <= self.connect_timeout_s + self.read_timeout_s:
+        # Whoever takes over from a worker that died in a create looks first, and must see what was made.
+        if self.lease_s <= self.connect_timeout_s + self.read_timeout_s + self.settle_s / self.time_scale:
             msg = (
-                "JITPROV_LEASE_S: must be longer than JITPROV_CONNECT_TIMEOUT_S and JITPROV_READ_TIMEOUT_S together: "
-                "a request must not outlive the right to send it"
+                "JITPROV_LEASE_S: must be longer than JITPROV_CONNECT_TIMEOUT_S, JITPROV_READ_TIMEOUT_S and "
+                "JITPROV_SETTLE_S together: a request, and what it makes unseen, must not outlive the right to send it"
             )
             raise ValueError(msg)
         if self.api_burst >= self.api_limit_per_min * (1 - self.api_headroom):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from jitprov.budget import Budget, Refusal
@@ -17,11 +18,20 @@ _SOON_S = 0.5
 _LOOK_FOR_PAUSE_S = 0.05
 
 
-def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
+def take_slot(
+    budget: Budget, clock: Clock, settings: Settings, about_to_send: Callable[[], None] = lambda: None
+) -> None:
     """Return when the request may leave: now.
 
     A caller that woke too late for its slot asks again, since late requests bunch up; so does one over whose wait a
     pause came, since a pause is for everyone.
+
+    Args:
+        budget: Gives slots.
+        clock: Waits for them.
+        settings: How long to wait.
+        about_to_send: Called when the slot has come. It may ask a part that is slow to answer, so what it takes
+            counts as lateness; what it raises is raised.
 
     Raises:
         BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent.
@@ -41,6 +51,7 @@ def take_slot(budget: Budget, clock: Clock, settings: Settings) -> None:
         clock.wait(answer.wait_s * scale)
         if answer.wait_s > _LOOK_FOR_PAUSE_S and _is_paused(budget, scale):
             continue
+        about_to_send()
         if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:
             return
     raise BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)

@@ -139,8 +139,7 @@ class Transport:
     def _send(
         self, method: str, path: str, token: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any
     ) -> tuple[requests.Response, float]:
-        take_slot(self._budget, self._clock, self._settings)
-        about_to_send()
+        take_slot(self._budget, self._clock, self._settings, about_to_send)
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)

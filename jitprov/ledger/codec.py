@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from jitprov.domain.outcomes import Failure
 from jitprov.domain.provisioning import (
@@ -67,8 +67,27 @@ def story_of(record: Provisioning) -> bytes:
     return _STORY.dump_json(story, exclude_defaults=True)
 
 
+class Unreadable(Exception):  # noqa: N818  the redis ledger's own; says where, never what
+    """A hash holds no record that this version understands."""
+
+
 def decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
-    """Return the record that a hash holds; a running claim shows as a begun step."""
+    """Return the record that a hash holds; a running claim shows as a begun step.
+
+    Raises:
+        Unreadable: Written by a newer version, or by a hand.
+    """
+    try:
+        return _decode(provisioning_id, fields)
+    except ValidationError as error:
+        # Its own text would quote the story, names and addresses included.
+        where = ", ".join(".".join(map(str, item["loc"])) for item in error.errors(include_input=False))
+        raise Unreadable(f"provisioning {provisioning_id}: {where}") from None
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"provisioning {provisioning_id}: {type(error).__name__}") from None
+
+
+def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
     story = _STORY.validate_json(fields.get("story") or "{}")
     updated_at = from_us(int(fields["updated"]))
     record = Provisioning(

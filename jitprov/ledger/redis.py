@@ -13,6 +13,7 @@ quarantine               list   JSON              the newest 1,000              
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
@@ -25,15 +26,21 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
+from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.errors import DependencyDown
-from jitprov.ledger.codec import decode, email_digest, from_us, story_of, to_us
+from jitprov.ledger.codec import Unreadable, decode, email_digest, from_us, story_of, to_us
 from jitprov.ledger.port import Claim, Denied, Due
 
 _LUA = Path(__file__).parent / "lua"
 _SCRIPTS = ("accept", "claim", "write", "renew", "looked", "cancel", "due", "waiting", "forget")
+
+_log = logging.getLogger(__name__)
+
+# Real seconds until the reconciler looks again at a record that it cannot read.
+_UNREADABLE_AGAIN_S = 60.0
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +52,15 @@ def _us(seconds: float) -> int:
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _readable(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning | None:
+    """Return a record among many; None, and a line in the log, for one that cannot be read: the others go on."""
+    try:
+        return decode(provisioning_id, fields)
+    except Unreadable as error:
+        logs.event(_log, "record_unreadable", level=logging.ERROR, provisioning_id=provisioning_id, error=str(error))
+        return None
 
 
 def _reached(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -136,7 +152,8 @@ class RedisLedger:
         for provisioning_id in provisioning_ids:
             pipe.hgetall(self._hash(provisioning_id))
         answers = zip(provisioning_ids, pipe.execute(), strict=True)
-        return [decode(provisioning_id, fields) for provisioning_id, fields in answers if fields]
+        read = (_readable(provisioning_id, fields) for provisioning_id, fields in answers if fields)
+        return [record for record in read if record]
 
     @_reached
     def find(self, any_id: str) -> Provisioning | None:
@@ -225,7 +242,10 @@ class RedisLedger:
             fields = _pairs(flat)
             leased = bool(fields.get("lease"))
             runs = leased and int(fields["lease_until"]) > int(now)
-            record = decode(provisioning_id, fields)
+            record = _readable(provisioning_id, fields)
+            if record is None:
+                self.looked(provisioning_id, missed=0, look_after_s=_UNREADABLE_AGAIN_S)
+                continue
             found.append(Due(record, int(fields.get("missed", 0)), leased=runs, lease_lost=leased and not runs))
         return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import chain
 from celery.canvas import Signature
+from kombu.exceptions import OperationalError
 
 from jitprov.celery import app
 from jitprov.domain.ids import task_id_of
@@ -42,7 +43,7 @@ def enqueue(provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR
     """
     try:
         chain(*signatures(provisioning_id, generation=generation, first=first)).apply_async()
-    except (app.connection_for_write().recoverable_connection_errors, OSError) as error:
+    except _broker_away() as error:
         msg = f"the broker did not take the message ({type(error).__name__}); the reconciler sends it again"
         raise DependencyDown(msg) from error
 
@@ -90,9 +91,14 @@ def look_into_broker() -> InBroker:
                         start += _PAGE
             taken = {_task_id(held) for _, held in client.hscan_iter(channel.unacked_key, count=_PAGE)}
             return InBroker(frozenset(queued - {""}), frozenset(taken - {""}))
-    except (app.connection_for_read().connection_errors, OSError) as error:
+    except _broker_away() as error:
         msg = f"the broker does not answer ({type(error).__name__})"
         raise DependencyDown(msg) from error
+
+
+def _broker_away() -> tuple[type[BaseException], ...]:
+    """Return what kombu raises when the broker is away: its own error, or the driver's that it did not wrap."""
+    return (OperationalError, *app.connection_for_write().connection_errors, OSError)
 
 
 def _task_id(raw: bytes | str) -> str:

@@ -140,7 +140,9 @@ def test_send_goes_through_the_receiver(parts: RealParts) -> None:
 
 
 def test_doctor_finds_what_is_well_and_what_is_not(parts: RealParts) -> None:
-    """All well: 0. A skill that does not exist: 5, with its name and line. No worker: 6. Never a secret."""
+    """All well: 0. A skill that does not exist: 5, with its name and line. Redis away: so said. Never a secret."""
+    assert "reconciler" in parts.run("doctor").stdout
+    parts.start("reconciler", until="reconciler_started")
     parts.worker()
     well = parts.run("doctor", "--settings")
     assert well.returncode == 0, well.stdout

@@ -184,6 +184,16 @@ def test_the_valve_follows_the_limit_until_it_is_set() -> None:
     assert read_settings(valve_per_min=60).valve_rate_per_min == 60
 
 
+def test_a_lease_outlasts_what_a_dead_workers_create_leaves_unseen() -> None:
+    """Who takes over looks when the lease is over: by then a create was answered, and what it made can be seen."""
+    within = {"connect_timeout_s": 3.0, "read_timeout_s": 10.0, "settle_s": 40.0}
+
+    assert "JITPROV_LEASE_S" in refusal(lease_s=53.0, **within)
+    assert read_settings(lease_s=53.1, **within).lease_s == 53.1
+    # Only the organization's lag passes faster in a sandbox.
+    assert read_settings(lease_s=15.1, api_url=SANDBOX, time_scale=20.0, **within).lease_s == 15.1
+
+
 def test_two_webhook_keys_are_active_while_one_is_rotated() -> None:
     """Both keys count when both are set, one when one is set."""
     both = read_settings(webhook_key="a" * 32, webhook_key_next="b" * 32)

@@ -9,7 +9,7 @@ import pytest
 
 from fixed_clock import FixedClock
 from jitprov.budget import BudgetState, Permit, Refusal
-from jitprov.errors import BudgetDenied, DependencyDown
+from jitprov.errors import BudgetDenied, DependencyDown, LeaseLost
 from jitprov.genesys.slot import take_slot
 from jitprov.settings import Settings, read_settings
 
@@ -147,3 +147,29 @@ def test_a_slot_that_is_now_asks_no_more(clock: FixedClock) -> None:
     take_slot(budget, clock, settings())
 
     assert len(budget.asked) == 1
+
+
+def test_a_slow_last_question_costs_the_slot(clock: FixedClock) -> None:
+    """A ledger that is slow to tell of the lease makes the request late: the slot is given up, both are asked again."""
+    budget, asked = ScriptedBudget(Permit(1.0, 0.5)), []
+
+    def slow_at_first() -> None:
+        asked.append(clock.monotonic_s())
+        if len(asked) == 1:
+            clock.advance(0.6)
+
+    take_slot(budget, clock, settings(), slow_at_first)
+
+    assert (len(budget.asked), len(asked)) == (2, 2)
+
+
+def test_the_last_question_is_asked_when_the_slot_has_come(clock: FixedClock) -> None:
+    """A lease that ran out during the wait stops the request."""
+
+    def lost() -> None:
+        raise LeaseLost
+
+    with pytest.raises(LeaseLost):
+        take_slot(ScriptedBudget(Permit(14.0, 0.5)), clock, settings(), lost)
+
+    assert clock.monotonic_s() == pytest.approx(14.0)

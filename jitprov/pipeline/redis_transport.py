@@ -1,0 +1,44 @@
+"""kombu's Redis transport, without two ways in which it ends a worker. Named in celeryconfig; decides nothing.
+
+Both end the main process with an "Unrecoverable error", as kombu 5.7 and Celery 5.7 stand:
+a message in a queue that is not even JSON, or no object; and a connection lost while a BRPOP is out: Celery closes the
+connection twice, and the second time the channel wants to give messages back over a transport that is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from queue import Empty
+from typing import Any
+
+from kombu.transport import redis
+
+from jitprov import logs
+
+_log = logging.getLogger(__name__)
+
+
+class Channel(redis.Channel):
+    """A channel that outlives what it cannot read, and its own second end."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu has no types
+        except (ValueError, TypeError, LookupError) as error:
+            # It is out of the queue already. If it was ours, the reconciler finds it missing.
+            logs.event(_log, "message_unreadable", level=logging.ERROR, error_type=type(error).__name__)
+            raise Empty from None
+
+    def close(self) -> None:
+        """Close; what was taken and not acknowledged comes back by kombu's time-out or the reconciler."""
+        try:
+            super().close()  # type: ignore[no-untyped-call]
+        except AttributeError:
+            if self.connection.client is not None:
+                raise
+
+
+class Transport(redis.Transport):
+    """The transport with that channel."""
+
+    Channel = Channel
