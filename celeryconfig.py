@@ -12,8 +12,6 @@ _settings = settings()
 
 # --- broker ---------------------------------------------------------------------------------------------------
 broker_url = _settings.redis_url.get_secret_value()
-# kombu's own ends the worker over a message that it cannot read, and at times over a lost connection.
-broker_transport = "jitprov.pipeline.redis_transport:Transport"
 # Workers start before Redis does, and outlive its restarts.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

@@ -6,9 +6,14 @@ import logging
 from typing import Any
 
 from celery import Celery, signals
+from kombu.transport import TRANSPORT_ALIASES
 
 from jitprov import logs
 from jitprov.settings import settings
+
+# kombu's own ends the worker over a message that it cannot read, and at times over a lost connection. Put behind the
+# schemes, since `broker_transport` would change the URL that Flower tells the broker's kind by.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "jitprov.pipeline.redis_transport:Transport"))
 
 app = Celery("jitprov")
 app.config_from_object("celeryconfig")

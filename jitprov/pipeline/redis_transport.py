@@ -1,4 +1,4 @@
-"""kombu's Redis transport, without two ways in which it ends a worker. Named in celeryconfig; decides nothing.
+"""kombu's Redis transport, without two ways in which it ends a worker. Named in jitprov.celery; decides nothing.
 
 Both end the main process with an "Unrecoverable error", as kombu 5.7 and Celery 5.7 stand:
 a message in a queue that is not even JSON, or no object; and a connection lost while a BRPOP is out: Celery closes the

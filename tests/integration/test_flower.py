@@ -139,3 +139,13 @@ def test_flower_refuses_to_start_without_a_password(parts: RealParts) -> None:
 
     assert done.returncode != 0
     assert "JITPROV_FLOWER_PASSWORD" in done.stderr
+
+
+def test_flower_knows_the_broker(parts: RealParts) -> None:
+    """The broker's page and the queues' lengths are there: Flower tells the broker's kind by its URL."""
+    parts.start("flower")
+    wait_until(lambda: ask(parts, "/broker")[0] != 0, within_s=30)
+
+    assert ask(parts, "/broker")[0] == 200
+    status, body = ask(parts, "/api/queues/length")
+    assert status == 200, body
