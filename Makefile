@@ -74,6 +74,10 @@ bench: setup ## The stampede of 2,000 agents beside what people write instead; u
 bench-quick: setup ## The same with 200 agents and the naive function alone
 	@$(PY) -m benchmarks --quick $(BENCH_ARGS)
 
+.PHONY: reliability-report
+reliability-report: setup ## docs/reliability.md from the last runs of the reliability suites
+	@PYTHONPATH=tests $(PY) -m reliability report
+
 ##@ Keep clean
 
 .PHONY: lint
