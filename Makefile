@@ -18,6 +18,8 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 
 DEMO_ARGS ?=
 UP_ARGS ?=
 PYTEST_ARGS ?=
+# Most of the real parts' time is waiting, so one process more than a small machine has cores.
+TEST_PROCESSES ?= 3
 WORKER_ARGS ?=
 SANDBOX_ARGS ?=
 BENCH_ARGS ?=
@@ -43,8 +45,8 @@ up: .venv/.run-stamp ## The whole stack on this machine, until Ctrl-C (UP_ARGS)
 ##@ Test
 
 .PHONY: test
-test: setup ## All tests, real Redis and real workers included
-	@$(PY) -m pytest $(PYTEST_ARGS)
+test: setup ## All tests, real Redis and real workers included; a file at a time in each of TEST_PROCESSES
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-unit
 test-unit: setup ## Seconds: no network, no Redis, no sleeping
@@ -60,7 +62,7 @@ test-e2e: setup ## The commands as a user starts them
 
 .PHONY: coverage
 coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
-	@$(PY) -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 	@$(PY) -m coverage report --include='jitprov/domain/*,jitprov/pipeline/*' --fail-under=100
 	@$(PY) -m coverage report --fail-under=95 --format=total
 
