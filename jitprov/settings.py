@@ -7,6 +7,7 @@ folder (`/run/secrets` or `JITPROV_SECRETS_DIR`; file name = setting's variable 
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -45,6 +46,8 @@ REGIONS: dict[str, str] = {
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 KEY_CHARS_MIN = 32
+# Variables of our prefix that are no settings: where the secrets lie, and the image's tag in docker-compose.yml.
+_READ_ELSEWHERE = (f"{PREFIX}SECRETS_DIR", f"{PREFIX}TAG")
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -272,6 +275,13 @@ def read_settings(**given: object) -> Settings:
 def settings() -> Settings:
     """Return this process' settings, read once."""
     return read_settings()
+
+
+def misspelt_variables() -> dict[str, str]:
+    """Return each variable that looks like a setting and is none → the nearest setting's; empty when none is near."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | set(_READ_ELSEWHERE)
+    strange = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return {name: next(iter(get_close_matches(name, sorted(known), n=1)), "") for name in strange}
 
 
 def process_environment() -> dict[str, str]:

@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from jitprov import __version__
 from jitprov.cli import agents, demo, doctor, forecast, parts, up
-from jitprov.cli.output import Exit, end_with_error
+from jitprov.cli.output import Exit, end_with_error, say
 from jitprov.errors import ConfigurationError, DependencyDown, JitprovError
+from jitprov.settings import misspelt_variables
 
 app = typer.Typer(
     name="jitprov",
@@ -27,6 +28,9 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
     if version:
         print(__version__)
         raise typer.Exit
+    for name, nearest in misspelt_variables().items():
+        hint = f"; did you mean {nearest}?" if nearest else ". `jitprov doctor --settings` lists all"
+        say(f"[yellow]warning:[/] {escape(name)} is no setting and changes nothing{hint}")
 
 
 for _module in (demo, up, parts, agents, doctor, forecast):

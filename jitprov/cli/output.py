@@ -44,7 +44,7 @@ def _plain(value: object) -> object:
 
 def say(text: str) -> None:
     """Tell a person something that is not the result."""
-    err.print(text)
+    err.print(text, soft_wrap=True)
 
 
 def leave(code: Exit) -> NoReturn:

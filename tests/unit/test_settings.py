@@ -9,7 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from jitprov.errors import ConfigurationError
-from jitprov.settings import REGIONS, describe_settings, process_environment, read_settings, settings
+from jitprov.settings import (
+    REGIONS,
+    describe_settings,
+    misspelt_variables,
+    process_environment,
+    read_settings,
+    settings,
+)
 
 SANDBOX = "http://127.0.0.1:9090"
 
@@ -247,3 +254,13 @@ def test_a_description_tells_where_each_setting_comes_from(tmp_path: Path, monke
     }
     assert "hush" not in str(described)
     assert all(item["description"] for item in described.values())
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of our prefix that no setting reads is told with the one that was probably meant; the rest is not."""
+    monkeypatch.setenv("JITPROV_REGON", "mypurecloud.de")
+    monkeypatch.setenv("JITPROV_QQQQQQQQQ", "1")
+    monkeypatch.setenv("JITPROV_REGION", "mypurecloud.de")
+    monkeypatch.setenv("JITPROV_TAG", "0.1.0")
+
+    assert misspelt_variables() == {"JITPROV_REGON": "JITPROV_REGION", "JITPROV_QQQQQQQQQ": ""}
