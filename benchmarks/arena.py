@@ -75,6 +75,7 @@ class Arena:
             client_secret=SecretStr(CLIENT_SECRET),
             webhook_key=SecretStr(webhook_key),
             flower_password=SecretStr("bench"),
+            data_key=SecretStr("d" * 43),
             receiver_port=ports[3],
             flower_port=ports[4],
             log_level="WARNING",

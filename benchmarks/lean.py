@@ -18,7 +18,7 @@ from jitprov.domain.ids import provisioning_id_from
 from jitprov.domain.provisioning import CORRIDOR
 from jitprov.ledger.redis import RedisLedger
 from jitprov.pipeline.tasks import make_runner
-from jitprov.wiring import assemble
+from jitprov.wiring import assemble, make_seals
 
 _AGENTS = 50
 
@@ -49,7 +49,7 @@ def measure(agents: int = _AGENTS) -> dict[str, Any]:
         rate = BudgetRate.of(100_000, headroom=0.02, time_scale=600.0)
         kept = assemble(
             settings,
-            ledger=RedisLedger(client(decoded=True), "lean:"),
+            ledger=RedisLedger(client(decoded=True), "lean:", make_seals(settings)),
             budget=RedisBudget(client(decoded=True), "lean:", owner="lean", rate=rate),
             cache=RedisCache(client(decoded=False), "lean:"),
         )

@@ -76,6 +76,14 @@ class Settings(BaseSettings):
         default="jitprov:", pattern=r"^[a-z0-9:_-]{1,40}$", description="Prefix of every Redis key of jitprov's own."
     )
 
+    data_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Seals names and addresses in Redis; at least 32 random characters. Of worker, receiver, commands.",
+    )
+    data_key_old: SecretStr = Field(
+        default=SecretStr(""), description="The key before: still opens what it sealed, while you rotate."
+    )
+
     # --- Genesys Cloud --------------------------------------------------------------------------------------
     region: str = Field(default="mypurecloud.com", description="Domain of the organization's region.")
     client_id: str = Field(default="", description="OAuth client (client credentials) of this integration.")

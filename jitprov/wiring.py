@@ -23,7 +23,8 @@ from jitprov.ledger import Ledger
 from jitprov.ledger.redis import RedisLedger
 from jitprov.rules.engine import RuleBook
 from jitprov.rules.loader import load_rules
-from jitprov.settings import Settings, settings
+from jitprov.sealing import Seals
+from jitprov.settings import KEY_CHARS_MIN, Settings, settings
 
 
 class RealClock:
@@ -60,6 +61,7 @@ class Services:
     ledger: Ledger
     budget: Budget
     cache: Cache
+    seals: Seals
     genesys: GenesysClient
     catalogue: Catalogue
     rules: RuleBook
@@ -67,9 +69,29 @@ class Services:
     chance: Callable[[], float]
 
 
+def make_seals(settings: Settings) -> Seals:
+    """Return what seals and opens personal data; without a key it does neither.
+
+    Raises:
+        ConfigurationError: A key is too short to be one.
+    """
+    for name in ("data_key", "data_key_old"):
+        key = getattr(settings, name).get_secret_value()
+        if key and len(key) < KEY_CHARS_MIN:
+            raise ConfigurationError(
+                f"JITPROV_{name.upper()}: shorter than {KEY_CHARS_MIN} characters. Make it of random ones"
+            )
+    return Seals(settings.data_key.get_secret_value(), settings.data_key_old.get_secret_value())
+
+
 def make_ledger(settings: Settings, *, timeout_s: float = 5.0) -> RedisLedger:
-    """Return the ledger alone: all that receiver, reconciler and operator's commands need."""
-    return RedisLedger.connect(settings.redis_url.get_secret_value(), settings.key_prefix, timeout_s=timeout_s)
+    """Return the ledger alone: all that receiver, reconciler and operator's commands need.
+
+    Raises:
+        ConfigurationError: See `make_seals`.
+    """
+    url, seals = settings.redis_url.get_secret_value(), make_seals(settings)
+    return RedisLedger.connect(url, settings.key_prefix, seals=seals, timeout_s=timeout_s)
 
 
 def make_cache(settings: Settings) -> RedisCache:
@@ -86,8 +108,13 @@ def make_services(settings: Settings) -> Services:
     """Return all services of a worker.
 
     Raises:
-        ConfigurationError: The Genesys client is not set, or the rules file is wrong.
+        ConfigurationError: Genesys client or data key is not set, or the rules file is wrong.
     """
+    if not settings.data_key.get_secret_value():
+        raise ConfigurationError(
+            "no key for personal data: set JITPROV_DATA_KEY to 32 random characters or more, the same for all workers, "
+            "receivers and operators"
+        )
     return assemble(settings, ledger=make_ledger(settings), budget=make_budget(settings), cache=make_cache(settings))
 
 
@@ -105,6 +132,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         ledger=ledger,
         budget=budget,
         cache=cache,
+        seals=make_seals(settings),
         genesys=genesys,
         catalogue=Catalogue(genesys, cache, clock, settings),
         rules=load_rules(settings.rules_file),

@@ -15,6 +15,7 @@ from typing import Self
 from jitprov.domain.provisioning import Provisioning, State
 from jitprov.ledger.redis import RedisLedger
 from jitprov.sandbox.server import SandboxThread
+from jitprov.sealing import Seals
 from own_redis import OwnRedis, wait_until
 
 PROJECT = Path(__file__).parent.parent
@@ -40,6 +41,7 @@ class RealParts:
             "JITPROV_CLIENT_ID": "sandbox-client",
             "JITPROV_CLIENT_SECRET": "sandbox-secret",
             "JITPROV_WEBHOOK_KEY": "w" * 40,
+            "JITPROV_DATA_KEY": "d" * 40,
             "JITPROV_FLOWER_PASSWORD": "flower-password",
             "JITPROV_DATA_DIR": str(self.folder / "data"),
             "JITPROV_WORKER_CONCURRENCY": "2",
@@ -98,7 +100,7 @@ class RealParts:
 
     def ledger(self) -> RedisLedger:
         """Return the ledger that the parts use; close it after use."""
-        return RedisLedger.connect(self.redis.url, "jitprov:")
+        return RedisLedger.connect(self.redis.url, "jitprov:", seals=Seals("d" * 40))
 
     def logs(self) -> str:
         """Return all that the parts have said."""

@@ -45,13 +45,14 @@ def register(app: typer.Typer) -> None:
 
 
 def check_keys(chosen: Settings) -> Iterator[Check]:
-    """Are the keys set that receiver and Flower refuse to start without?"""
+    """Are the keys set that receiver, worker and Flower refuse to start without?"""
     secrets = {
         "webhook key": (chosen.webhook_key, "JITPROV_WEBHOOK_KEY"),
+        "data key": (chosen.data_key, "JITPROV_DATA_KEY"),
         "Flower's password": (chosen.flower_password, "JITPROV_FLOWER_PASSWORD"),
     }
     for name, (secret, variable) in secrets.items():
-        long_enough = len(secret.get_secret_value()) >= (KEY_CHARS_MIN if name == "webhook key" else 1)
+        long_enough = len(secret.get_secret_value()) >= (1 if name == "Flower's password" else KEY_CHARS_MIN)
         remedy = "" if long_enough else f"Set {variable}; at least {KEY_CHARS_MIN} random characters"
         yield Check(
             name, "ok" if long_enough else "configuration", "set" if long_enough else "missing or too short", remedy

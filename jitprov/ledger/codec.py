@@ -1,11 +1,14 @@
-"""How a provisioning lies in a Redis hash: scalars that the scripts decide by, and one JSON story for the rest.
+"""How a provisioning lies in a Redis hash: scalars that the scripts decide by, a JSON story, and sealed findings.
 
 event user           ids                         state step gen      where it stands
 accepted updated     instants, µs since epoch    ended nb            end; not before (0 = none)
 v                    counts claims and writes
 tries began          of the current step         lease lease_until   who runs it, until when (µs)
 missed republished   the reconciler's counts     cancel              "1" when its end is asked for
-story                JSON of `Story`             email               digest, see `email_digest`
+story                JSON of `Story`             email               digest, see `email_digests`
+findings             JSON of `Findings`, sealed: names, addresses, what the steps made (docs/decisions/0013)
+
+Whoever has no key reads a record without its findings, and leaves them as they are when it writes.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +29,7 @@ from jitprov.domain.provisioning import (
     StepRecord,
     begin,
 )
+from jitprov.sealing import SealBroken, Seals
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,15 +37,15 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is only read and written whole."""
+    """What is only read and written whole, and holds nothing personal."""
 
     steps: Mapping[Step, StepRecord] = field(default_factory=dict)
-    findings: Findings = field(default_factory=Findings)
     failure: Failure | None = None
     waiting_for: str | None = None
 
 
 _STORY: TypeAdapter[Story] = TypeAdapter(Story)
+_FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
 
 
 def to_us(instant: datetime) -> int:
@@ -55,29 +58,56 @@ def from_us(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def email_digest(email: str) -> str:
-    """Return what an address is looked up by, so that the index holds no addresses."""
-    return sha256(email.strip().casefold().encode()).hexdigest()[:32]
+def same_email(email: str) -> str:
+    """Return the one spelling of an address that all its spellings are compared by."""
+    return email.strip().casefold()
+
+
+def email_digests(email: str, seals: Seals) -> tuple[str, ...]:
+    """Return what an address is looked up by, so that the index holds no addresses and cannot be guessed from.
+
+    One for each key, the present one's first; none without a key.
+    """
+    return seals.digests(same_email(email))
 
 
 def story_of(record: Provisioning) -> bytes:
     """Return the story of a record as compact JSON; steps not begun in the first run are left out."""
     steps = {step: held for step, held in record.steps.items() if held != StepRecord()}
-    story = Story(steps, record.findings, record.failure, record.waiting_for)
-    return _STORY.dump_json(story, exclude_defaults=True)
+    return _STORY.dump_json(Story(steps, record.failure, record.waiting_for), exclude_defaults=True)
+
+
+def sealed_findings(record: Provisioning, seals: Seals) -> str:
+    """Return a record's findings as one sealed text.
+
+    Raises:
+        ConfigurationError: There is no key.
+    """
+    plain = _FINDINGS.dump_json(record.findings, exclude_defaults=True)
+    return seals.seal(plain, about=record.provisioning_id)
 
 
 class Unreadable(Exception):  # noqa: N818  the redis ledger's own; says where, never what
     """A hash holds no record that this version understands."""
 
 
-def decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
+def decode(provisioning_id: str, fields: Mapping[str, str], seals: Seals, *, whole: bool = False) -> Provisioning:
     """Return the record that a hash holds; a running claim shows as a begun step.
 
+    Args:
+        provisioning_id: Whose hash it is.
+        fields: What is in it.
+        seals: Opens the findings.
+        whole: Whether a record is of no use without its findings. Else they are left out when no key opens them.
+
     Raises:
-        Unreadable: Written by a newer version, or by a hand.
+        Unreadable: Written by a newer version, by a hand, or (`whole`) under another key.
     """
     try:
+        return replace(_decode(provisioning_id, fields), findings=_open(provisioning_id, fields, seals))
+    except SealBroken as error:
+        if whole:
+            raise Unreadable(f"provisioning {provisioning_id}: its findings: {error}") from None
         return _decode(provisioning_id, fields)
     except ValidationError as error:
         # Its own text would quote the story, names and addresses included.
@@ -85,6 +115,11 @@ def decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
         raise Unreadable(f"provisioning {provisioning_id}: {where}") from None
     except (KeyError, ValueError) as error:
         raise Unreadable(f"provisioning {provisioning_id}: {type(error).__name__}") from None
+
+
+def _open(provisioning_id: str, fields: Mapping[str, str], seals: Seals) -> Findings:
+    sealed = fields.get("findings")
+    return _FINDINGS.validate_json(seals.open(sealed, about=provisioning_id)) if sealed else Findings()
 
 
 def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
@@ -103,7 +138,6 @@ def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
         not_before=from_us(int(fields["nb"])) if int(fields.get("nb", 0)) else None,
         waiting_for=story.waiting_for,
         steps={step: story.steps.get(step, StepRecord()) for step in CORRIDOR},
-        findings=story.findings,
         failure=story.failure,
         cancel_asked=fields.get("cancel") == "1",
         republished=int(fields.get("republished", 0)),

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step, begin
-from jitprov.ledger.codec import email_digest
+from jitprov.ledger.codec import same_email
 from jitprov.ledger.port import Claim, Denied, Due
 
 _EARLY = timedelta(milliseconds=50)
@@ -90,7 +90,7 @@ class MemoryLedger:
         wanted = any_id.strip()
         with self._lock:
             if "@" in wanted:
-                return self.get(self._emails.get(email_digest(wanted), ""))
+                return self.get(self._emails.get(same_email(wanted), ""))
             wanted = wanted.lower()
             served = self._users.get(wanted) or self._events.get(wanted)
             if served:
@@ -164,7 +164,7 @@ class MemoryLedger:
         entry.due_at = None if ended else now + timedelta(seconds=look_after_s)
         profile = record.findings.profile
         if profile and profile.email:
-            self._emails[email_digest(profile.email)] = record.provisioning_id
+            self._emails[same_email(profile.email)] = record.provisioning_id
         return True
 
     def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:

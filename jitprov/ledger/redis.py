@@ -4,7 +4,7 @@ key (after the prefix)   type   unit              lifetime                      
 p:{provisioning id}      hash   see codec         until forgotten               accept, claim, write, looked
 events                   hash   event id → id     with the provisioning         accept
 users                    hash   user id → id      with the provisioning         accept
-emails                   hash   digest → id       with the provisioning         write
+emails                   hash   keyed digest → id       with the provisioning         write
 state:{state}            zset   accepted, µs      while in that state           accept, claim, write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
 quarantine               list   JSON              the newest 1,000              receiver
@@ -31,8 +31,9 @@ from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.errors import DependencyDown
-from jitprov.ledger.codec import Unreadable, decode, email_digest, from_us, story_of, to_us
+from jitprov.ledger.codec import Unreadable, decode, email_digests, from_us, sealed_findings, story_of, to_us
 from jitprov.ledger.port import Claim, Denied, Due
+from jitprov.sealing import Seals
 
 _LUA = Path(__file__).parent / "lua"
 _SCRIPTS = ("accept", "claim", "write", "renew", "looked", "cancel", "due", "waiting", "forget")
@@ -52,15 +53,6 @@ def _us(seconds: float) -> int:
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _readable(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning | None:
-    """Return a record among many; None, and a line in the log, for one that cannot be read: the others go on."""
-    try:
-        return decode(provisioning_id, fields)
-    except Unreadable as error:
-        logs.event(_log, "record_unreadable", level=logging.ERROR, provisioning_id=provisioning_id, error=str(error))
-        return None
 
 
 def _reached(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -83,22 +75,25 @@ class RedisLedger:
     Args:
         client: With decoded answers and a bounded timeout.
         prefix: Of every key.
+        seals: What seals and opens findings; without a key, records are read and written without them.
     """
 
-    def __init__(self, client: Redis, prefix: str) -> None:
+    def __init__(self, client: Redis, prefix: str, seals: Seals | None = None) -> None:
         self._redis = client
         self._prefix = prefix
+        self._seals = seals or Seals()
         self._run: dict[str, Callable[..., Any]] = {
             name: client.register_script((_LUA / f"{name}.lua").read_text()) for name in _SCRIPTS
         }
 
     @classmethod
-    def connect(cls, url: str, prefix: str, *, timeout_s: float = 5.0) -> Self:
+    def connect(cls, url: str, prefix: str, *, seals: Seals | None = None, timeout_s: float = 5.0) -> Self:
         """Return a ledger over its own connection pool; connects at the first use.
 
         Args:
             url: `redis://` or `rediss://`.
             prefix: Of every key.
+            seals: See the class.
             timeout_s: Longest silence of the server. Each call is repeated once, which the scripts allow.
         """
         client = Redis.from_url(
@@ -109,7 +104,7 @@ class RedisLedger:
             health_check_interval=30,
             retry=Retry(NoBackoff(), 1),
         )
-        return cls(client, prefix)
+        return cls(client, prefix, seals)
 
     def close(self) -> None:
         """Close the connections."""
@@ -120,6 +115,16 @@ class RedisLedger:
 
     def _hash(self, provisioning_id: str) -> str:
         return f"{self._prefix}p:{provisioning_id}"
+
+    def _readable(self, provisioning_id: str, fields: Mapping[str, str]) -> Provisioning | None:
+        # Among many, one that cannot be read is told in the log and left out: the others go on.
+        try:
+            return decode(provisioning_id, fields, self._seals)
+        except Unreadable as error:
+            logs.event(
+                _log, "record_unreadable", level=logging.ERROR, provisioning_id=provisioning_id, error=str(error)
+            )
+            return None
 
     @_reached
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
@@ -141,7 +146,7 @@ class RedisLedger:
     def get(self, provisioning_id: str) -> Provisioning | None:
         """See `Ledger.get`."""
         fields = cast("dict[str, str]", self._redis.hgetall(self._hash(provisioning_id)))
-        return decode(provisioning_id, fields) if fields else None
+        return decode(provisioning_id, fields, self._seals) if fields else None
 
     @_reached
     def get_many(self, provisioning_ids: Sequence[str]) -> list[Provisioning]:
@@ -152,7 +157,7 @@ class RedisLedger:
         for provisioning_id in provisioning_ids:
             pipe.hgetall(self._hash(provisioning_id))
         answers = zip(provisioning_ids, pipe.execute(), strict=True)
-        read = (_readable(provisioning_id, fields) for provisioning_id, fields in answers if fields)
+        read = (self._readable(provisioning_id, fields) for provisioning_id, fields in answers if fields)
         return [record for record in read if record]
 
     @_reached
@@ -160,8 +165,10 @@ class RedisLedger:
         """See `Ledger.find`."""
         wanted = any_id.strip()
         if "@" in wanted:
-            by_email = self._redis.hget(self._key("emails"), email_digest(wanted))
-            return self.get(str(by_email)) if by_email else None
+            digests = email_digests(wanted, self._seals)
+            known = cast("list[str | None]", self._redis.hmget(self._key("emails"), digests) if digests else [])
+            by_email = next(filter(None, known), None)
+            return self.get(by_email) if by_email else None
         wanted = wanted.lower()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hget(self._key("users"), wanted)
@@ -184,7 +191,8 @@ class RedisLedger:
         )
         if reason:
             return Denied(reason, int(number) / 1_000_000)
-        return Claim(decode(provisioning_id, _pairs(flat)), token, from_us(int(number)))
+        # Without its findings a step would take what was made for not made.
+        return Claim(decode(provisioning_id, _pairs(flat), self._seals, whole=True), token, from_us(int(number)))
 
     @_reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
@@ -193,8 +201,11 @@ class RedisLedger:
         keys = [self._hash(provisioning_id), self._key("due")]
         return bool(self._run["renew"](keys=keys, args=[provisioning_id, claim.token, _us(lease_s)]))
 
-    def _write(self, guard: str, token: str, version: int, record: Provisioning, look_after_s: float) -> bool:
+    def _write(self, guard: str, token: str, seen: Provisioning, record: Provisioning, look_after_s: float) -> bool:
+        found_more = record.findings != seen.findings
+        sealed = sealed_findings(record, self._seals) if found_more else ""
         profile = record.findings.profile
+        email = profile.email if profile and found_more else ""
         return bool(
             self._run["write"](
                 keys=[self._hash(record.provisioning_id), self._key("due"), self._key("emails")],
@@ -203,7 +214,7 @@ class RedisLedger:
                     record.provisioning_id,
                     guard,
                     token,
-                    version,
+                    seen.version,
                     record.state,
                     record.step,
                     record.generation,
@@ -212,7 +223,8 @@ class RedisLedger:
                     int(record.state.ended),
                     story_of(record),
                     _us(look_after_s),
-                    email_digest(profile.email) if profile and profile.email else "",
+                    email_digests(email, self._seals)[0] if email else "",
+                    sealed,
                 ],
             )
         )
@@ -220,12 +232,12 @@ class RedisLedger:
     @_reached
     def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.record`."""
-        return self._write("lease", claim.token, 0, record, look_after_s)
+        return self._write("lease", claim.token, claim.record, record, look_after_s)
 
     @_reached
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.change`."""
-        return self._write("seen", uuid4().hex, seen.version, record, look_after_s)
+        return self._write("seen", uuid4().hex, seen, record, look_after_s)
 
     @_reached
     def ask_cancel(self, provisioning_id: str) -> bool:
@@ -242,7 +254,7 @@ class RedisLedger:
             fields = _pairs(flat)
             leased = bool(fields.get("lease"))
             runs = leased and int(fields["lease_until"]) > int(now)
-            record = _readable(provisioning_id, fields)
+            record = self._readable(provisioning_id, fields)
             if record is None:
                 self.looked(provisioning_id, missed=0, look_after_s=_UNREADABLE_AGAIN_S)
                 continue

@@ -1,4 +1,7 @@
-"""Profiles read ahead: one call serves up to 100 agents that wait for theirs. No delay is added to collect them."""
+"""Profiles read ahead: one call serves up to 100 agents that wait for theirs. No delay is added to collect them.
+
+They lie sealed in the cache (docs/decisions/0013).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from jitprov.domain.agent import Profile
 from jitprov.domain.clock import Clock
 from jitprov.genesys.client import USERS_PER_GET, GenesysClient
 from jitprov.ledger import Ledger
+from jitprov.sealing import SealBroken, Seals
 
 _PROFILE: TypeAdapter[Profile] = TypeAdapter(Profile)
 _HOLD_S = 45.0
@@ -22,6 +26,7 @@ class ProfileReader:
         cache: Where those read ahead wait for their agents.
         ledger: Tells who waits.
         clock: How to wait for another worker's read.
+        seals: Seal what is kept; without a key nothing is read ahead.
         time_scale: API seconds per real second.
         keep_s: How long a profile read ahead may wait, in API seconds; older ones are read again.
     """
@@ -32,6 +37,7 @@ class ProfileReader:
         cache: Cache,
         ledger: Ledger,
         clock: Clock,
+        seals: Seals,
         *,
         time_scale: float = 1.0,
         keep_s: float = 300.0,
@@ -40,6 +46,7 @@ class ProfileReader:
         self._cache = cache
         self._ledger = ledger
         self._clock = clock
+        self._seals = seals
         self._time_scale = time_scale
         self._keep_s = keep_s / time_scale
 
@@ -50,13 +57,13 @@ class ProfileReader:
             NotYetConsistent: The API does not know the user (yet).
             StepError: The read failed; for this agent only, the others read again when it is their turn.
         """
-        kept = self._cache.get(_key(user_id))
+        kept = self._kept(user_id)
         if kept is None:
             with self._cache.single_flight("profiles", hold_s=_HOLD_S, wait=self._wait, wait_max_s=_HOLD_S) as waited:
-                kept = self._cache.get(_key(user_id)) if waited else None
+                kept = self._kept(user_id) if waited else None
                 if kept is None:
                     return self._read_with_others(user_id)
-        return _PROFILE.validate_json(kept)
+        return kept
 
     def fresh(self, user_id: str) -> Profile:
         """Return the profile as it is now."""
@@ -64,16 +71,32 @@ class ProfileReader:
         return self._genesys.get_user(user_id)
 
     def _read_with_others(self, user_id: str) -> Profile:
-        waiting = [other for other in self._ledger.waiting_users(limit=2 * USERS_PER_GET) if other != user_id]
-        kept = self._cache.get_many([_key(other) for other in waiting])
-        others = [other for other, held in zip(waiting, kept, strict=True) if held is None]
-        profiles = self._genesys.get_users([user_id, *others[: USERS_PER_GET - 1]])
+        waiting = self._who_waits(user_id)
+        profiles = self._genesys.get_users([user_id, *waiting[: USERS_PER_GET - 1]])
         self._cache.put_many(
-            {_key(other): _PROFILE.dump_json(profile) for other, profile in profiles.items() if other != user_id},
+            {
+                _key(other): self._seals.seal(_PROFILE.dump_json(profile), about=_key(other)).encode()
+                for other, profile in profiles.items()
+                if other != user_id
+            },
             ttl_s=self._keep_s,
         )
         # The API may leave a user out of a list that it knows alone.
         return profiles.get(user_id) or self._genesys.get_user(user_id)
+
+    def _who_waits(self, user_id: str) -> list[str]:
+        if not self._seals:
+            return []
+        waiting = [other for other in self._ledger.waiting_users(limit=2 * USERS_PER_GET) if other != user_id]
+        kept = self._cache.get_many([_key(other) for other in waiting])
+        return [other for other, held in zip(waiting, kept, strict=True) if held is None]
+
+    def _kept(self, user_id: str) -> Profile | None:
+        sealed = self._cache.get(_key(user_id))
+        try:
+            return _PROFILE.validate_json(self._seals.open(sealed, about=_key(user_id))) if sealed else None
+        except SealBroken:
+            return None  # sealed with another key, before a rotation: read anew
 
     def _wait(self, real_s: float) -> None:
         self._clock.wait(real_s * self._time_scale)

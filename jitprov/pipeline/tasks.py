@@ -40,7 +40,9 @@ class StepWaits(Exception):  # noqa: N818  the name is what Flower shows
 def make_runner(kept: Services) -> Runner:
     """Return the runner over a process' services."""
     chosen = kept.settings
-    profiles = ProfileReader(kept.genesys, kept.cache, kept.ledger, kept.clock, time_scale=chosen.time_scale)
+    profiles = ProfileReader(
+        kept.genesys, kept.cache, kept.ledger, kept.clock, kept.seals, time_scale=chosen.time_scale
+    )
     kit = Kit(
         genesys=kept.genesys,
         catalogue=kept.catalogue,

@@ -28,6 +28,7 @@ class Keys:
         webhook_key: What the sender of events shows.
         operator_key: Of the operator's room.
         flower_password: Of Flower's basic auth.
+        data_key: Seals personal data in Redis; without it, names and addresses there are lost.
         sandbox_client_id: OAuth client of the embedded sandbox.
         sandbox_client_secret: Its secret.
     """
@@ -36,6 +37,7 @@ class Keys:
     webhook_key: SecretStr
     operator_key: SecretStr
     flower_password: SecretStr
+    data_key: SecretStr
     sandbox_client_id: SecretStr
     sandbox_client_secret: SecretStr
 

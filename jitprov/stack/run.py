@@ -166,6 +166,7 @@ class Stack:
             "webhook_key": keys.webhook_key,
             "operator_key": keys.operator_key,
             "flower_password": keys.flower_password,
+            "data_key": keys.data_key,
         }
         generated = {name: key for name, key in own.items() if not getattr(chosen, name).get_secret_value()}
         world: dict[str, object] = {}
@@ -192,7 +193,7 @@ class Stack:
 def _check_what_parts_refuse(chosen: Settings) -> None:
     """Say now what a part would refuse to start with; nothing is started then."""
     load_rules(chosen.rules_file)
-    for name in ("webhook_key", "webhook_key_next"):
+    for name in ("webhook_key", "webhook_key_next", "data_key", "data_key_old"):
         key = getattr(chosen, name).get_secret_value()
         if key and len(key) < KEY_CHARS_MIN:
             raise ConfigurationError(

@@ -139,8 +139,16 @@ def test_each_part_sees_only_its_own_secrets() -> None:
             "jitprov_webhook_key",
             "jitprov_webhook_key_next",
             "jitprov_operator_key",
+            "jitprov_data_key",
+            "jitprov_data_key_old",
         },
-        "worker": {"jitprov_redis_url", "jitprov_client_id", "jitprov_client_secret"},
+        "worker": {
+            "jitprov_redis_url",
+            "jitprov_client_id",
+            "jitprov_client_secret",
+            "jitprov_data_key",
+            "jitprov_data_key_old",
+        },
         "reconciler": {"jitprov_redis_url"},
         "flower": {"jitprov_redis_url", "jitprov_flower_password"},
     }

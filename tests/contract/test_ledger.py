@@ -18,6 +18,7 @@ from jitprov.errors import DependencyDown
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.ledger.redis import RedisLedger
+from jitprov.sealing import Seals
 
 FIRST = CORRIDOR[0]
 
@@ -33,7 +34,7 @@ def kept(request: pytest.FixtureRequest, clock: FixedClock, key_prefix: str) -> 
     if request.param == "memory":
         yield Kept(MemoryLedger(clock.now), clock.advance)
         return
-    ledger = RedisLedger.connect(request.getfixturevalue("redis_url"), key_prefix)
+    ledger = RedisLedger.connect(request.getfixturevalue("redis_url"), key_prefix, seals=Seals("d" * 40))
     yield Kept(ledger, time.sleep)
     ledger.close()
 

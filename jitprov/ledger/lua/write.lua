@@ -2,7 +2,7 @@
 -- KEYS 1 the provisioning's hash   2 due   3 emails (hash digest -> provisioning id)
 -- ARGV 1 prefix  2 provisioning id  3 guard: 'lease' or 'seen'  4 the lease's token, or a unique token of this change
 --      5 the version `v` seen (guard 'seen')  6 state  7 step  8 generation  9 tries  10 nb µs  11 ended "1"/"0"
---      12 story  13 look_after µs  14 e-mail digest or ""
+--      12 story  13 look_after µs  14 e-mail digest or ""  15 sealed findings, or "" to leave them as they are
 -- Returns 1 when written (or written before by the same token), 0 when the guard did not hold.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -35,6 +35,7 @@ else
   redis.call('ZADD', due, string.format('%.0f', now + tonumber(ARGV[13])), pid)
 end
 if ARGV[3] == 'seen' then redis.call('HDEL', key, 'cancel') end
+if ARGV[15] ~= '' then redis.call('HSET', key, 'findings', ARGV[15]) end
 if ARGV[14] ~= '' then
   redis.call('HSET', KEYS[3], ARGV[14], pid)
   redis.call('HSET', key, 'email', ARGV[14])

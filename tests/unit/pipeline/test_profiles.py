@@ -15,6 +15,7 @@ from jitprov.errors import NotYetConsistent, Unavailable
 from jitprov.genesys.client import USERS_PER_GET
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.pipeline.profiles import ProfileReader
+from jitprov.sealing import Seals
 
 
 class Office:
@@ -26,7 +27,7 @@ class Office:
 
     def reader(self, **changes: Any) -> ProfileReader:
         parts: Any = self.organization
-        return ProfileReader(parts, self.cache, self.ledger, self.clock, **changes)
+        return ProfileReader(parts, self.cache, self.ledger, self.clock, Seals("d" * 40), **changes)
 
     def sign_in(self, count: int, *, known: bool = True) -> list[Profile]:
         profiles = [a_profile(skills=(a_skill("", 2.0, "s"),)) for _ in range(count)]

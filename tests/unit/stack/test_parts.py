@@ -22,12 +22,14 @@ SECRETS = {
     "webhook_key_next": "the-next-webhook-key",
     "operator_key": "the-operator-key",
     "flower_password": "the-flower-password",
+    "data_key": "the-data-key",
+    "data_key_old": "the-old-data-key",
 }
 SEES = {
     "redis": set(),
     "sandbox": set(),
-    "receiver": {"redis_url", "webhook_key", "webhook_key_next", "operator_key"},
-    "worker": {"redis_url", "client_secret"},
+    "receiver": {"redis_url", "webhook_key", "webhook_key_next", "operator_key", "data_key", "data_key_old"},
+    "worker": {"redis_url", "client_secret", "data_key", "data_key_old"},
     "reconciler": {"redis_url"},
     "flower": {"redis_url", "flower_password"},
 }
