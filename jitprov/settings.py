@@ -136,6 +136,12 @@ class Settings(BaseSettings):
     webhook_header: str = Field(
         default="X-API-Key", pattern=r"^[A-Za-z0-9-]{1,64}$", description="Header that carries the key."
     )
+    forwarded_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9-]{0,64}$",
+        description="Header in which the proxy in front names the sender, such as X-Forwarded-For; wrong keys are "
+        "counted by its last entry. Only when nobody can go around the proxy; empty: by the connection's address.",
+    )
     operator_key: SecretStr = Field(default=SecretStr(""), description="Key of the operator API.")
     body_max_bytes: int = Field(default=1_048_576, ge=1024, le=8_388_608, description="Larger bodies get 413.")
     start_entity_types: Words = Field(default=("User",), description="Entity types whose events start a provisioning.")
@@ -290,6 +296,20 @@ def misspelt_variables() -> dict[str, str]:
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | set(_READ_ELSEWHERE)
     strange = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return {name: next(iter(get_close_matches(name, sorted(known), n=1)), "") for name in strange}
+
+
+def files_mark() -> tuple[tuple[str, int, int, int], ...]:
+    """Return something that differs when a file that settings are read from has changed, come or gone."""
+    folder = _secrets_dir()
+    files = [Path(".env"), *(sorted(folder.glob(f"{PREFIX.lower()}*")) if folder else ())]
+    marks = []
+    for file in files:
+        try:
+            seen = file.stat()
+        except OSError:
+            continue
+        marks.append((str(file), seen.st_ino, seen.st_mtime_ns, seen.st_size))
+    return tuple(marks)
 
 
 def process_environment() -> dict[str, str]:

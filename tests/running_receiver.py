@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
@@ -65,10 +65,10 @@ class RunningReceiver:
         intake: Intake = self.app.state.intake
         self.app.state.intake = replace(intake, **bounds)
 
-    def post(self, body: Any, headers: dict[str, str | None] | None = None) -> requests.Response:
+    def post(self, body: Any, headers: Mapping[str, str | None] | None = None) -> requests.Response:
         """Post bytes as they are, anything else as JSON, with the right key and type unless told otherwise."""
         how = {"data": body} if isinstance(body, bytes) else {"json": body}
-        sent = {"X-API-Key": KEY, "Content-Type": JSON} | (headers or {})
+        sent = {"X-API-Key": KEY, "Content-Type": JSON, **(headers or {})}
         return requests.post(f"{self.url}/events", headers=sent, timeout=20, **how)
 
     def get(self, path: str) -> requests.Response:

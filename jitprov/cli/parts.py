@@ -16,7 +16,7 @@ import typer
 from jitprov import logs
 from jitprov.errors import ConfigurationError
 from jitprov.rules.loader import load_rules
-from jitprov.settings import settings
+from jitprov.settings import files_mark, read_settings, settings
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -35,6 +35,7 @@ def receiver() -> None:
     from jitprov.desk.room import Desk, make_room  # noqa: PLC0415  each part loads only what it needs
     from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
+    from jitprov.receiver.keyring import Keyring  # noqa: PLC0415
     from jitprov.wiring import make_budget, make_ledger  # noqa: PLC0415
 
     chosen = settings()
@@ -44,7 +45,10 @@ def receiver() -> None:
     ledger = make_ledger(chosen, timeout_s=1.0)
     settle_s = chosen.settle_s / chosen.time_scale
     desk = Desk(ledger, make_budget(chosen), enqueue_again, chosen.message_grace_s, settle_s)
-    serve(chosen, ledger, enqueue, rooms=[make_room(desk, operator_key=chosen.operator_key.get_secret_value())])
+    keyring = Keyring(lambda: read_settings().webhook_keys, files_mark)
+    rooms = [make_room(desk, operator_key=chosen.operator_key.get_secret_value())]
+    serve(chosen, ledger, enqueue, keys=keyring.keys, rooms=rooms)
+    keyring.close()
 
 
 def worker(ctx: typer.Context) -> None:

@@ -7,6 +7,7 @@ any other 4xx.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -58,6 +59,18 @@ def wrong_key() -> Response:
         "missing or wrong",
         "Send one active webhook key: as the key header, as a bearer token, or as the password of Basic",
         _CHALLENGE,
+    )
+
+
+def too_often(wait_s: float) -> Response:
+    """Return the 429 for one more wrong key of a source that brought too many; the connection ends with it."""
+    after_s = math.ceil(wait_s)
+    return refusal(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "credentials",
+        "too many wrong keys from this source",
+        f"Send an active webhook key; a wrong one not before {after_s} s",
+        {"Retry-After": str(after_s), **_LAST},
     )
 
 

@@ -38,6 +38,7 @@ from jitprov.receiver.intake import Intake
 from jitprov.receiver.measures import Measures
 from jitprov.receiver.publisher import Publisher
 from jitprov.receiver.readiness import Readiness
+from jitprov.receiver.strangers import Strangers
 from jitprov.receiver.wire import BoundedHttp
 from jitprov.settings import Settings
 
@@ -80,7 +81,16 @@ def create_app(
         measures.show("jitprov_receiver_publishes_waiting", "Chains that wait to be sent.", lambda: publisher.waiting)
         rule = StartRule.from_settings(settings)
         app.state.measures = measures
-        app.state.intake = Intake(doorkeeper, rule, commit, quarantine, measures, settings.body_max_bytes)
+        app.state.intake = Intake(
+            doorkeeper,
+            rule,
+            commit,
+            quarantine,
+            measures,
+            Strangers(),
+            settings.forwarded_header.lower().encode(),
+            settings.body_max_bytes,
+        )
         app.state.readiness = Readiness(ledger.ping, lambda: commit.alive)
         yield
         # Requests are answered by now; what a slow ledger left behind is written, then sent, for a bounded time.
@@ -189,7 +199,12 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def serve(
-    settings: Settings, ledger: Ledger, publish: Callable[[str], None], *, rooms: Sequence[APIRouter] = ()
+    settings: Settings,
+    ledger: Ledger,
+    publish: Callable[[str], None],
+    *,
+    keys: Callable[[], Sequence[str]] | None = None,
+    rooms: Sequence[APIRouter] = (),
 ) -> None:
     """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
 
@@ -197,12 +212,13 @@ def serve(
         settings: See `create_app`.
         ledger: See `create_app`.
         publish: See `create_app`.
+        keys: See `create_app`.
         rooms: Further routes on the same port, such as the operator's.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
-    app = create_app(settings, ledger, publish)
+    app = create_app(settings, ledger, publish, keys=keys)
     for room in rooms:
         app.include_router(room)
     server = make_server(app, settings)

@@ -105,6 +105,9 @@ EVENTS_PATH: dict[str, Any] = {
             "408": _answer("The body did not come in time.", _ERROR),
             "413": _answer("The body is too large.", _ERROR),
             "415": _answer("Not JSON as UTF-8, or compressed.", _ERROR),
+            "429": _answer(
+                "No active webhook key, too often from one source; send one that is after Retry-After.", _ERROR
+            ),
             "503": _answer("The ledger is away or too much waits; send it again after Retry-After.", _ERROR),
         },
     }

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 # The sender gives up at 5 s and the receiver at about 2.5 s; the bar for the 99th percentile is 60 ms.
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 2.0, 2.5, 5.0)
-_STATUSES = (200, 202, 400, 401, 408, 413, 415, 503)
+_STATUSES = (200, 202, 400, 401, 408, 413, 415, 429, 503)
 _EVENT_RESULTS = ("accepted", "duplicate", "ignored", "refused")
 _PUBLISH_OUTCOMES = ("sent", "failed", "dropped")
 _QUIET_S = 1.0

@@ -18,6 +18,10 @@ class _HeadersTooLarge(Exception):  # noqa: N818  ends in an answer
     """More header than anybody needs."""
 
 
+class _HostUnclear(Exception):  # noqa: N818  ends in an answer
+    """No host where there must be one, or several: two servers could send this to two places."""
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection.
 
@@ -80,6 +84,9 @@ class BoundedHttp(HttpToolsProtocol):
         if size > self.headers_max_bytes or len(self.headers) > self.headers_max:
             self._too_large = True
             raise _HeadersTooLarge
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0"):
+            raise _HostUnclear  # RFC 9112, section 3.2: 400
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

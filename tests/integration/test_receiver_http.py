@@ -173,9 +173,11 @@ def test_bad_bodies(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
 
 
 def test_bad_bodies_without_key(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
-    """Without a key a bad body is a 401 like any other, and nothing is kept of it."""
-    for bad in BAD_BODIES[::5]:
-        assert receiver.post(bad.body, {"X-API-Key": None}).status_code == 401, bad.name
+    """Without a key a bad body is a 401 like any other, at last a 429, and nothing is kept of it."""
+    statuses = [receiver.post(bad.body, {"X-API-Key": None}).status_code for bad in BAD_BODIES[::5]]
+
+    assert statuses[:20] == [401] * 20
+    assert set(statuses) == {401, 429}
     assert ledger.quarantined() == []
 
 
@@ -211,6 +213,28 @@ def test_keys(ledger: SwitchedLedger, headers: dict[str, str | None], status: in
             assert answer.content == receiver.post(b"", {"X-API-Key": "x"}).content
             assert answer.headers["WWW-Authenticate"]
             assert ledger.batches == []
+
+
+def test_too_many_wrong_keys(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
+    """Who brings one wrong key after the other is told to wait and cut off; the right key still comes in."""
+    answers = [receiver.post(a_create(), {"X-API-Key": "x" * 40}) for _ in range(30)]
+
+    assert {answer.status_code for answer in answers[-5:]} == {429}
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert answers[-1].headers["Connection"] == "close"
+    assert ledger.batches == []
+    assert receiver.post(a_create()).status_code == 202
+
+
+def test_source_behind_a_proxy(ledger: SwitchedLedger) -> None:
+    """Behind a proxy that names the sender, one sender's wrong keys are not another's."""
+    wrong = {"X-API-Key": "x" * 40}
+    with RunningReceiver(ledger, forwarded_header="X-Forwarded-For") as receiver:
+        for _ in range(30):
+            noisy = receiver.post(a_create(), wrong | {"X-Forwarded-For": "203.0.113.1, 192.0.2.7"})
+        other = receiver.post(a_create(), wrong | {"X-Forwarded-For": "192.0.2.7, 203.0.113.1"})
+
+    assert (noisy.status_code, other.status_code) == (429, 401)
 
 
 def test_key_in_query_or_body(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
@@ -326,7 +350,7 @@ def test_contract(receiver: RunningReceiver) -> None:
     contract = receiver.get("/openapi.json").json()
 
     assert set(contract["paths"]["/events"]["post"]["responses"]) == {
-        *("200", "202", "400", "401", "408", "413", "415", "503"),
+        *("200", "202", "400", "401", "408", "413", "415", "429", "503"),
     }
     assert contract["paths"]["/events"]["post"]["requestBody"]["required"]
 
