@@ -10,7 +10,8 @@
         │   ├── BudgetDenied      the token is paused, the next slot is far, the meter is away
         │   ├── RateLimited       the API answered 429
         │   ├── StationLate       the station is not visible yet
-        │   └── PartAway          Redis was away in the middle of a step, or too busy
+        │   ├── PartAway          Redis was away in the middle of a step, or too busy
+        │   └── WorkerStops       this worker was told to stop while the step waited
         ├── TryAgain              spends an attempt, waits with backoff
         │   ├── Unavailable       5xx or silence on a call that is safe to repeat
         │   ├── OutcomeUnknown    5xx or silence on a create: look before creating again
@@ -133,6 +134,13 @@ class PartAway(NotNow):
 
     code = "dependency_down"
     default_remedy = "It goes on by itself once Redis answers; `jitprov doctor` shows what is away."
+
+
+class WorkerStops(NotNow):
+    """This worker was told to stop while the step waited; nothing was sent, another worker goes on at once."""
+
+    code = "worker_stops"
+    default_remedy = "It goes on by itself, on another worker."
 
 
 class TryAgain(StepError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from jitprov.budget.redis import RedisBudget
 from jitprov.cache import Cache
 from jitprov.cache.redis import RedisCache
 from jitprov.domain.outcomes import RetryPolicy
-from jitprov.errors import ConfigurationError
+from jitprov.errors import ConfigurationError, WorkerStops
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
@@ -25,6 +24,7 @@ from jitprov.rules.engine import RuleBook
 from jitprov.rules.loader import load_rules
 from jitprov.sealing import Seals
 from jitprov.settings import KEY_CHARS_MIN, Settings, settings
+from jitprov.stop import StopSign, stop_sign
 
 
 class RealClock:
@@ -32,11 +32,12 @@ class RealClock:
 
     Args:
         time_scale: API seconds per real second; 1.0 against Genesys Cloud.
+        stop: Ends waits early; this process' own when None.
     """
 
-    def __init__(self, time_scale: float = 1.0) -> None:
+    def __init__(self, time_scale: float = 1.0, stop: StopSign | None = None) -> None:
         self._time_scale = time_scale
-        self._never = threading.Event()
+        self._stop = stop or stop_sign()
 
     def monotonic_s(self) -> float:
         """See `Clock.monotonic_s`."""
@@ -48,8 +49,8 @@ class RealClock:
 
     def wait(self, api_s: float) -> None:
         """See `Clock.wait`."""
-        if api_s > 0:
-            self._never.wait(api_s / self._time_scale)
+        if api_s > 0 and self._stop.wait(api_s / self._time_scale):
+            raise WorkerStops("this worker was told to stop while the step waited", wait_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,5 +17,9 @@ class Clock(Protocol):
         ...
 
     def wait(self, api_s: float) -> None:
-        """Return after `api_s` API seconds."""
+        """Return after `api_s` API seconds.
+
+        Raises:
+            WorkerStops: The process was told to stop meanwhile.
+        """
         ...

@@ -22,6 +22,7 @@ from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import Kit
 from jitprov.settings import settings
+from jitprov.stop import stop_sign
 from jitprov.wiring import Services, make_services, services
 
 # Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
@@ -77,6 +78,17 @@ def _refuse_to_start_in_vain(**_: object) -> None:
         make_services(settings())
     except ConfigurationError as error:
         raise SystemExit(f"worker: {error}") from None
+
+
+@signals.worker_init.connect(weak=False)
+def _prepare_to_stop(**_: object) -> None:
+    stop_sign()  # before the pool forks its children, so that they hear it
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _give_back_what_waits(**_: object) -> None:
+    # A step that waits for its slot ends now, without spending an attempt, and its message goes to another worker.
+    stop_sign().call()
 
 
 def _wait(task: Task, wait_s: float, why: str) -> NoReturn:
