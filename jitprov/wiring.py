@@ -20,6 +20,7 @@ from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.transport import Transport
 from jitprov.ledger import Ledger
 from jitprov.ledger.redis import RedisLedger
+from jitprov.ledger.redis_overview import RedisOverview
 from jitprov.rules.engine import RuleBook
 from jitprov.rules.loader import load_rules
 from jitprov.sealing import Seals
@@ -93,6 +94,16 @@ def make_ledger(settings: Settings, *, timeout_s: float = 5.0) -> RedisLedger:
     """
     url, seals = settings.redis_url.get_secret_value(), make_seals(settings)
     return RedisLedger.connect(url, settings.key_prefix, seals=seals, timeout_s=timeout_s)
+
+
+def make_overview(settings: Settings, *, timeout_s: float = 5.0) -> RedisOverview:
+    """Return the ledger as the operator's room sees it.
+
+    Raises:
+        ConfigurationError: See `make_seals`.
+    """
+    url, seals = settings.redis_url.get_secret_value(), make_seals(settings)
+    return RedisOverview.connect(url, settings.key_prefix, seals=seals, timeout_s=timeout_s)
 
 
 def make_cache(settings: Settings) -> RedisCache:

@@ -6,6 +6,8 @@ v                    counts claims and writes
 tries began          of the current step         lease lease_until   who runs it, until when (µs)
 missed republished   the reconciler's counts     cancel              "1" when its end is asked for
 story                JSON of `Story`             email               digest, see `email_digests`
+code cause           what it failed with or waits for, and what it is grouped by; see `Signs`
+dept                 keyed digest of the department, to filter by
 findings             JSON of `Findings`, sealed: names, addresses, what the steps made (docs/decisions/0013)
 
 Whoever has no key reads a record without its findings, and leaves them as they are when it writes.
@@ -13,6 +15,7 @@ Whoever has no key reads a record without its findings, and leaves them as they 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -85,6 +88,46 @@ def sealed_findings(record: Provisioning, seals: Seals) -> str:
     """
     plain = _FINDINGS.dump_json(record.findings, exclude_defaults=True)
     return seals.seal(plain, about=record.provisioning_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a provisioning is found and grouped by, beside its story so that no story must be read for it.
+
+    Attributes:
+        code: Of the failure that it failed with or waits for; empty otherwise.
+        cause: JSON of code, message, remedy and whether retrying helps: the same for all that the same thing befell.
+    """
+
+    code: str = ""
+    cause: str = ""
+
+
+def signs_of(record: Provisioning) -> Signs:
+    """Return what a record is found and grouped by."""
+    failure = record.failure if record.state is State.FAILED else record.steps[record.step].failure
+    if failure is None or record.state not in {State.FAILED, State.WAITING}:
+        return Signs()
+    # Status and correlation id are each agent's own.
+    return Signs(failure.code, json.dumps([failure.code, failure.message, failure.remedy, failure.retry_helps]))
+
+
+def words_of(name: str, email: str, user_id: str) -> str:
+    """Return what an agent is searched in, folded, a line each."""
+    return f"{name}\n{email}\n{user_id}".casefold()
+
+
+def department_digests(department: str, seals: Seals) -> tuple[str, ...]:
+    """Return what a department is filtered by, the present key's first; none without a key."""
+    return seals.digests(f"department {department.strip().casefold()}")
+
+
+def open_findings(provisioning_id: str, sealed: str, seals: Seals) -> Findings:
+    """Return sealed findings; none when no key opens them."""
+    try:
+        return _open(provisioning_id, {"findings": sealed}, seals)
+    except (SealBroken, ValidationError):
+        return Findings()
 
 
 class Unreadable(Exception):  # noqa: N818  the redis ledger's own; says where, never what

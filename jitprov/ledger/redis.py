@@ -6,6 +6,9 @@ events                   hash   event id → id     with the provisioning       
 users                    hash   user id → id      with the provisioning         accept
 emails                   hash   keyed digest → id       with the provisioning         write
 state:{state}            zset   accepted, µs      while in that state           accept, claim, write
+at:{step}                zset   accepted, µs      while under way at that step  accept, write
+ended:{state}            zset   ended, µs         while ended so                write
+departments              hash   digest → sealed   for ever; a few dozen         write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
 quarantine               list   JSON              the newest 1,000              receiver
 """
@@ -31,7 +34,17 @@ from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.errors import DependencyDown
-from jitprov.ledger.codec import Unreadable, decode, email_digests, from_us, sealed_findings, story_of, to_us
+from jitprov.ledger.codec import (
+    Unreadable,
+    decode,
+    department_digests,
+    email_digests,
+    from_us,
+    sealed_findings,
+    signs_of,
+    story_of,
+    to_us,
+)
 from jitprov.ledger.port import Claim, Denied, Due
 from jitprov.sealing import Seals
 
@@ -39,6 +52,9 @@ _LUA = Path(__file__).parent / "lua"
 _SCRIPTS = ("accept", "claim", "write", "renew", "looked", "cancel", "due", "waiting", "forget")
 
 _log = logging.getLogger(__name__)
+
+# What the names of departments are sealed as being about.
+DEPARTMENTS = "departments"
 
 # Real seconds until the reconciler looks again at a record that it cannot read.
 _UNREADABLE_AGAIN_S = 60.0
@@ -55,7 +71,7 @@ def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _reached(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+def reached(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
     """Turn the driver's errors into DependencyDown; the driver's own stays on `__cause__`."""
 
     @wraps(method)
@@ -126,7 +142,7 @@ class RedisLedger:
             )
             return None
 
-    @_reached
+    @reached
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
         """See `Ledger.accept`."""
         if not openings:
@@ -142,13 +158,13 @@ class RedisLedger:
             for opening, served in zip(openings, serving, strict=True)
         ]
 
-    @_reached
+    @reached
     def get(self, provisioning_id: str) -> Provisioning | None:
         """See `Ledger.get`."""
         fields = cast("dict[str, str]", self._redis.hgetall(self._hash(provisioning_id)))
         return decode(provisioning_id, fields, self._seals) if fields else None
 
-    @_reached
+    @reached
     def get_many(self, provisioning_ids: Sequence[str]) -> list[Provisioning]:
         """See `Ledger.get_many`."""
         if not provisioning_ids:
@@ -160,7 +176,7 @@ class RedisLedger:
         read = (self._readable(provisioning_id, fields) for provisioning_id, fields in answers if fields)
         return [record for record in read if record]
 
-    @_reached
+    @reached
     def find(self, any_id: str) -> Provisioning | None:
         """See `Ledger.find`."""
         wanted = any_id.strip()
@@ -182,7 +198,7 @@ class RedisLedger:
             return None
         return found
 
-    @_reached
+    @reached
     def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
         """See `Ledger.claim`."""
         reason, number, *flat = self._run["claim"](
@@ -194,7 +210,7 @@ class RedisLedger:
         # Without its findings a step would take what was made for not made.
         return Claim(decode(provisioning_id, _pairs(flat), self._seals, whole=True), token, from_us(int(number)))
 
-    @_reached
+    @reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
         """See `Ledger.still_held`."""
         provisioning_id = claim.record.provisioning_id
@@ -206,6 +222,8 @@ class RedisLedger:
         sealed = sealed_findings(record, self._seals) if found_more else ""
         profile = record.findings.profile
         email = profile.email if profile and found_more else ""
+        department = profile.department if profile and found_more else ""
+        signs = signs_of(record)
         return bool(
             self._run["write"](
                 keys=[self._hash(record.provisioning_id), self._key("due"), self._key("emails")],
@@ -225,27 +243,31 @@ class RedisLedger:
                     _us(look_after_s),
                     email_digests(email, self._seals)[0] if email else "",
                     sealed,
+                    signs.code,
+                    signs.cause,
+                    department_digests(department, self._seals)[0] if department else "",
+                    self._seals.seal(department.encode(), about=DEPARTMENTS) if department else "",
                 ],
             )
         )
 
-    @_reached
+    @reached
     def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.record`."""
         return self._write("lease", claim.token, claim.record, record, look_after_s)
 
-    @_reached
+    @reached
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.change`."""
         return self._write("seen", uuid4().hex, seen, record, look_after_s)
 
-    @_reached
+    @reached
     def ask_cancel(self, provisioning_id: str) -> bool:
         """See `Ledger.ask_cancel`."""
         keys = [self._hash(provisioning_id), self._key("due")]
         return bool(self._run["cancel"](keys=keys, args=[provisioning_id]))
 
-    @_reached
+    @reached
     def due(self, *, limit: int) -> list[Due]:
         """See `Ledger.due`."""
         now, *rest = self._run["due"](keys=[self._key("due")], args=[self._prefix, limit])
@@ -261,13 +283,13 @@ class RedisLedger:
             found.append(Due(record, int(fields.get("missed", 0)), leased=runs, lease_lost=leased and not runs))
         return found
 
-    @_reached
+    @reached
     def looked(self, provisioning_id: str, *, missed: int, look_after_s: float, republished: bool = False) -> None:
         """See `Ledger.looked`."""
         keys = [self._hash(provisioning_id), self._key("due")]
         self._run["looked"](keys=keys, args=[provisioning_id, missed, _us(look_after_s), int(republished)])
 
-    @_reached
+    @reached
     def page(self, states: Sequence[State] = (), *, offset: int = 0, limit: int = 100) -> list[Provisioning]:
         """See `Ledger.page`."""
         keys = [self._key(f"state:{state}") for state in states or State]
@@ -278,7 +300,7 @@ class RedisLedger:
             ids = cast("Sequence[str]", self._redis.zunion(keys))[offset : offset + limit]
         return self.get_many(ids)
 
-    @_reached
+    @reached
     def count(self) -> Mapping[State, int]:
         """See `Ledger.count`."""
         pipe = self._redis.pipeline(transaction=False)
@@ -286,23 +308,26 @@ class RedisLedger:
             pipe.zcard(self._key(f"state:{state}"))
         return dict(zip(State, pipe.execute(), strict=True))
 
-    @_reached
+    @reached
     def waiting_users(self, *, limit: int) -> Sequence[str]:
         """See `Ledger.waiting_users`."""
         keys = [self._key("state:running"), self._key("state:accepted")]
         users: list[str] = self._run["waiting"](keys=keys, args=[self._prefix, limit, CORRIDOR[0]])
         return users
 
-    @_reached
+    @reached
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """See `Ledger.forget`."""
         ids = [self._key(name) for name in ("events", "users", "emails")]
         args = [self._prefix, to_us(ended_before), limit]
         ended_well = (State.READY, State.CANCELLED)
         forget = self._run["forget"]
-        return sum(int(forget(keys=[self._key(f"state:{state}"), *ids], args=args)) for state in ended_well)
+        return sum(
+            int(forget(keys=[self._key(f"state:{state}"), *ids, self._key(f"ended:{state}")], args=args))
+            for state in ended_well
+        )
 
-    @_reached
+    @reached
     def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
         """See `Ledger.quarantine`."""
         pipe = self._redis.pipeline(transaction=False)
@@ -310,18 +335,18 @@ class RedisLedger:
         pipe.ltrim(self._key("quarantine"), 0, keep - 1)
         pipe.execute()
 
-    @_reached
+    @reached
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """See `Ledger.quarantined`."""
         return [json.loads(entry) for entry in self._redis.lrange(self._key("quarantine"), 0, limit - 1)]
 
-    @_reached
+    @reached
     def ping(self) -> datetime:
         """See `Ledger.ping`."""
         seconds, microseconds = self._redis.time()
         return from_us(seconds * 1_000_000 + microseconds)
 
-    @_reached
+    @reached
     def server_facts(self) -> dict[str, str]:
         """Return what decides whether "accepted" means durable; `unknown` where the server does not tell.
 

@@ -31,6 +31,7 @@ for i = 0, n - 1 do
     redis.call('HSET', KEYS[1], event, pid)
     redis.call('HSET', KEYS[2], user, pid)
     redis.call('ZADD', KEYS[3], us, pid)
+    redis.call('ZADD', ARGV[2] .. 'at:' .. step, us, pid)
     redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(ARGV[1])), pid)
   end
   answer[i + 1] = serving

@@ -1,5 +1,5 @@
 -- Drops provisionings that ended well long ago, with every id that leads to them.
--- KEYS 1 a state zset  2 events  3 users  4 emails     ARGV 1 prefix  2 ended before µs  3 limit     Returns how many.
+-- KEYS 1 a state zset  2 events  3 users  4 emails  5 its ends (zset)     ARGV 1 prefix  2 ended before µs  3 limit     Returns how many.
 local dropped = 0
 for _, pid in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
   local key = ARGV[1] .. 'p:' .. pid
@@ -11,6 +11,7 @@ for _, pid in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
     for alias in string.gmatch(f[5] or '', '%S+') do redis.call('HDEL', KEYS[2], alias) end
     redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], pid)
+    redis.call('ZREM', KEYS[5], pid)
     dropped = dropped + 1
   end
 end
