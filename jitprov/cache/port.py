@@ -40,7 +40,8 @@ class Cache(Protocol):
 
         Args:
             name: What is to be done.
-            hold_s: Real seconds after which a holder that died is forgotten.
+            hold_s: Real seconds after which a holder that hangs is forgotten. One whose process died is forgotten
+                sooner where processes can die apart (`jitprov.cache.sign_of_life`).
             wait: How to wait, in real seconds.
             wait_max_s: Patience.
 

@@ -2,7 +2,7 @@
 
     key (after the prefix)   type     unit                lifetime          who writes
     cache:{key}              string   bytes               ttl               put, put_many
-    flight:{name}            string   holder's token      hold_s            take.lua, give_back.lua
+    flight:{name}            string   holder's token      3 s, renewed      take.lua, keep.lua, give_back.lua
 
 Seals nothing: what must not lie open in Redis, such as the access token, comes sealed.
 """
@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from jitprov import logs
 from jitprov.cache.patience import wait_for_turn
+from jitprov.cache.sign_of_life import SILENCE_S, sign_of_life
 from jitprov.errors import DependencyDown
 
 _HERE = Path(__file__).parent
@@ -57,6 +58,7 @@ class RedisCache:
         self._values = f"{key_prefix}cache:"
         self._flights = f"{key_prefix}flight:"
         self._take = client.register_script((_HERE / "take.lua").read_text())
+        self._keep = client.register_script((_HERE / "keep.lua").read_text())
         self._give_back = client.register_script((_HERE / "give_back.lua").read_text())
 
     @classmethod
@@ -118,10 +120,11 @@ class RedisCache:
         self, name: str, *, hold_s: float, wait: Callable[[float], object], wait_max_s: float
     ) -> Iterator[bool]:
         """See `Cache.single_flight`."""
-        token = uuid4().hex
-        waited = wait_for_turn(name, lambda: self._taken(name, token, hold_s), wait=wait, wait_max_s=wait_max_s)
+        token, silence_s = uuid4().hex, min(hold_s, SILENCE_S)
+        waited = wait_for_turn(name, lambda: self._taken(name, token, silence_s), wait=wait, wait_max_s=wait_max_s)
         try:
-            yield waited
+            with sign_of_life(lambda: self._renew(name, token, silence_s), silence_s=silence_s, longest_s=hold_s):
+                yield waited
         finally:
             self._release(name, token)
 
@@ -129,8 +132,12 @@ class RedisCache:
         with _reached():
             return bool(self._take(keys=[self._flights + name], args=[token, _ms(hold_s)]))
 
+    def _renew(self, name: str, token: str, hold_s: float) -> None:
+        with _reached():
+            self._keep(keys=[self._flights + name], args=[token, _ms(hold_s)])
+
     def _release(self, name: str, token: str) -> None:
-        # The work is done, or its own error is on the way; the flight ends by itself after hold_s.
+        # The work is done, or its own error is on the way; the flight ends by itself in silence.
         try:
             self._give_back(keys=[self._flights + name], args=[token])
         except RedisError as error:

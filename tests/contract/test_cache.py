@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from fixed_clock import FixedClock
 from jitprov.cache import Cache
 from jitprov.cache.memory import MemoryCache
 from jitprov.cache.redis import RedisCache
+from jitprov.cache.sign_of_life import SILENCE_S
 from jitprov.errors import DependencyDown
 from own_redis import OwnRedis, free_port
 
@@ -151,6 +154,32 @@ def test_one_that_died_is_forgotten(shelf: Shelf) -> None:
 
     with shelf.cache.single_flight("token", hold_s=60, wait=shelf.pass_time, wait_max_s=5) as waited:
         assert waited is True
+
+
+def test_one_that_lives_keeps_its_turn(redis_url: str, key_prefix: str) -> None:
+    """A holder whose work lasts longer than the silence that counts as death still has its turn."""
+    cache = RedisCache.connect(redis_url, key_prefix)
+    with cache.single_flight("token", hold_s=60, wait=never, wait_max_s=0):
+        time.sleep(SILENCE_S + 1)
+        second = cache.single_flight("token", hold_s=60, wait=lambda _: None, wait_max_s=0.1)
+        with pytest.raises(DependencyDown), second:
+            pytest.fail("two at once")
+    cache.close()
+
+
+def test_one_whose_process_died_is_forgotten_within_seconds(redis_url: str, key_prefix: str) -> None:
+    """A process killed in its turn keeps the next one from it for its silence, not for as long as the work may take."""
+    code = (
+        "import sys, os; from jitprov.cache.redis import RedisCache; cache = RedisCache.connect(*sys.argv[1:3])\n"
+        "with cache.single_flight('token', hold_s=60, wait=print, wait_max_s=0): os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, redis_url, key_prefix], check=False, timeout=60)
+    assert killed.returncode == -9
+    cache = RedisCache.connect(redis_url, key_prefix)
+
+    with cache.single_flight("token", hold_s=60, wait=time.sleep, wait_max_s=SILENCE_S + 5) as waited:
+        assert waited is True
+    cache.close()
 
 
 def test_one_that_was_too_slow_does_not_end_anothers_turn(shelf: Shelf) -> None:
