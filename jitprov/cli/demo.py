@@ -157,7 +157,7 @@ def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) 
     try:
         with Live(console=err, transient=True, refresh_per_second=4) as live:
             while True:
-                now = take_snapshot(ledger, budget, expected=agents, per_min=per_min, time_scale=chosen.time_scale)
+                now = take_snapshot(ledger, budget, chosen, expected=agents)
                 elapsed_s = time.monotonic() - began_s
                 if interactive:
                     live.update(draw(now, elapsed_s=elapsed_s))

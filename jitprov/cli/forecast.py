@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from jitprov.cli.output import Json, emit_json, err, out
-from jitprov.domain.forecast import Allowance, Forecast, forecast
+from jitprov.cli.progress import allowance_of
+from jitprov.domain.forecast import Forecast, forecast
+from jitprov.domain.rehearsal import Stations
 from jitprov.settings import settings
 
 
@@ -23,7 +25,7 @@ def _minutes(seconds: float) -> str:
 
 
 def show_forecast(
-    agents: Annotated[int, typer.Option(min=1, max=1_000_000, help="Who sign in at once.")] = 2000,
+    agents: Annotated[int, typer.Option(min=1, max=100_000, help="Who sign in at once.")] = 2000,
     limit: Annotated[int, typer.Option(min=0, help="Requests per minute and token; 0 takes the settings'.")] = 0,
     tokens: Annotated[int, typer.Option(min=1, max=50, help="Tokens; one per integration is fair use.")] = 1,
     json_: Json = False,
@@ -33,17 +35,17 @@ def show_forecast(
     Example: jitprov forecast --agents 2000 --limit 300
     """
     chosen = settings()
-    allowance = Allowance(limit or chosen.api_limit_per_min, chosen.api_headroom, tokens)
-    wait_s = chosen.station_first_look_s
+    allowance = allowance_of(chosen, limit_per_min=limit, tokens=tokens)
+    lookup, line_id = Stations(wait_s=chosen.station_first_look_s), Stations("line_id")
     ways = {
-        "station looked up": forecast(agents, allowance, lookup=True, station_wait_s=wait_s),
-        "line id is the station id": forecast(agents, allowance, lookup=False),
+        "station looked up": forecast(agents, allowance, lookup),
+        "line id is the station id": forecast(agents, allowance, line_id),
         "same, with twice the allowance": forecast(
-            agents, Allowance(2 * allowance.limit_per_min, allowance.headroom, tokens), lookup=False
+            agents, replace(allowance, limit_per_min=2 * allowance.limit_per_min), line_id
         ),
     }
     if json_:
-        content = {name: asdict(way) for name, way in ways.items()}
+        content = {name: _figures(way) for name, way in ways.items()}
         emit_json("forecast", agents=agents, allowance=asdict(allowance), ways=content)
         return
     out.print(f"{agents} agents, {allowance.limit_per_min} requests a minute and token, {tokens} token(s)")
@@ -55,8 +57,13 @@ def show_forecast(
     )
 
 
+def _figures(way: Forecast) -> dict[str, float]:
+    names = ("calls", "first_s", "median_s", "mean_s", "last_s")
+    return {name: round(getattr(way, name), 1) for name in names}
+
+
 def _table(ways: dict[str, Forecast]) -> Table:
     table = Table("", "calls", "first ready", "median", "last", box=None, pad_edge=False, header_style="bold")
     for name, way in ways.items():
-        table.add_row(name, f"{way.calls:.0f}", *map(_minutes, (way.first_s, way.median_s, way.last_s)))
+        table.add_row(name, f"{way.calls}", *map(_minutes, (way.first_s, way.median_s, way.last_s)))
     return table

@@ -12,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from jitprov.budget import Budget, BudgetState
-from jitprov.domain.forecast import calls_left
+from jitprov.domain.forecast import Allowance, time_left
 from jitprov.domain.provisioning import CORRIDOR, State
+from jitprov.domain.rehearsal import Stations
 from jitprov.ledger import Ledger
+from jitprov.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,15 @@ class Snapshot:
         expected: Agents that are to come, ready ones included.
         counts: Agents by state.
         waiting_for: Agents that wait, by reason.
-        calls_left: API calls that the accepted ones still need, about.
+        calls_left: API calls that the accepted ones still need.
         budget: The meter.
-        time_left_s: Real seconds until the last accepted one is ready, about; None before anything is known.
+        time_left_s: Real seconds until the last accepted one is ready; None before anything is known.
     """
 
     expected: int
     counts: Mapping[State, int]
     waiting_for: Mapping[str, int]
-    calls_left: float
+    calls_left: int
     budget: BudgetState
     time_left_s: float | None
 
@@ -43,23 +45,46 @@ class Snapshot:
         return sum(self.counts[state] for state in State if state.ended)
 
 
-def take_snapshot(ledger: Ledger, budget: Budget, *, expected: int, per_min: float, time_scale: float) -> Snapshot:
+def take_snapshot(ledger: Ledger, budget: Budget, chosen: Settings, *, expected: int) -> Snapshot:
     """Read ledger and meter once.
 
     Args:
         ledger: The truth.
         budget: The meter.
+        chosen: The settings of the workers.
         expected: Agents that are to come.
-        per_min: Calls per API minute that the meter gives.
-        time_scale: API seconds per real second.
     """
     counts = ledger.count()
     open_ones = ledger.page([state for state in State if not state.ended], limit=expected)
     waiting = Counter(record.waiting_for or "" for record in open_ones if record.state is State.WAITING)
-    calls = calls_left(open_ones, lookup=True)  # errs on the long side
     meter = budget.state()
-    left_s = calls / per_min * 60 / time_scale + meter.paused_s if counts else None
-    return Snapshot(expected, counts, waiting, calls, meter, left_s)
+    left = time_left(
+        open_ones,
+        ledger.ping(),
+        allowance_of(chosen, limit_per_min=meter.limit_per_min),
+        Stations(wait_s=chosen.station_first_look_s),  # looked up: errs on the long side
+        paused_s=meter.paused_s * chosen.time_scale,
+    )
+    left_s = left.last_s / chosen.time_scale if counts else None
+    return Snapshot(expected, counts, waiting, left.calls, meter, left_s)
+
+
+def allowance_of(chosen: Settings, *, limit_per_min: int = 0, tokens: int = 1) -> Allowance:
+    """Return what the settings allow.
+
+    Args:
+        chosen: The settings.
+        limit_per_min: Instead of theirs, when not 0.
+        tokens: Tokens in use.
+    """
+    return Allowance(
+        limit_per_min=limit_per_min or chosen.api_limit_per_min,
+        headroom=chosen.api_headroom,
+        tokens=tokens,
+        burst=chosen.api_burst,
+        slots=chosen.worker_concurrency,
+        time_scale=chosen.time_scale,
+    )
 
 
 def draw(now: Snapshot, *, elapsed_s: float) -> RenderableType:

@@ -1,104 +1,144 @@
-"""When will the agents be ready? A model of the corridor: calls over rate, later steps first. Pure.
+"""When will the agents be ready? Asked before they come, or while they are on their way. Pure.
 
-The API's allowance is the only queue that matters: whoever arrives waits for calls, and each agent's calls are made
-together, since started agents are finished first. So agents become ready one after the other at an even pace, the
-first after its own calls, the last after everybody's.
+The answer comes from a rehearsal of the corridor (domain/rehearsal.py, docs/decisions/0014), not from a formula: waits
+for stations overlap with other agents' calls, and what is shared is paid for once.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean, median
 
 from jitprov.domain.provisioning import Provisioning, Step
+from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
+from jitprov.domain.skills import diff_skills
 
-USERS_PER_READ = 100
-# Token, skills, site, phone base, and finding out whether a line's id is its station's id.
-SHARED_CALLS = 6
-# From the last event's arrival to its last call's effect, beyond the wait for calls: hand-overs, and the API's own lag.
-LATENCY_S = 3.0
-
-_CALLS_OF: Mapping[Step, float] = {
-    Step.FETCH_PROFILE: 1 / USERS_PER_READ,
-    Step.RESOLVE_SKILLS: 0.0,
-    Step.PATCH_SKILLS: 1.0,
-    Step.CREATE_PHONE: 1.0,
-    Step.ASSIGN_STATION: 1.0,
-}
+# Real seconds from a sign-in's event to its first message in a worker's hands, and from a call's slot to the moment the
+# next step asks for its own slot.
+_ARRIVAL_S = 0.6
+_CALL_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many calls may be made.
+    """How many calls may be made, and by how many hands.
 
     Attributes:
         limit_per_min: Requests per minute and token.
         headroom: Share of it left unused.
         tokens: Tokens in use; one per integration is Genesys' rule of fair use.
+        burst: Calls that may leave at once after idling.
+        slots: Messages that all workers together work on at a time.
+        time_scale: API seconds per real second; 1.0 against Genesys Cloud.
     """
 
     limit_per_min: int = 300
     headroom: float = 0.02
     tokens: int = 1
+    burst: int = 0
+    slots: int = 8
+    time_scale: float = 1.0
 
     @property
     def per_s(self) -> float:
-        """Calls a second."""
-        return self.limit_per_min * (1 - self.headroom) * self.tokens / 60
+        """Calls per API second."""
+        return (self.limit_per_min * (1 - self.headroom) - self.burst) * self.tokens / 60
+
+    def stage(self, stations: Stations, *, opens_s: float, warm: bool = False) -> Stage:
+        """Return the stage on which the corridor is rehearsed."""
+        return Stage(
+            stations=stations,
+            interval_s=self.tokens / self.per_s,
+            burst=self.burst,
+            tokens=self.tokens,
+            opens_s=opens_s,
+            slots=self.slots,
+            call_s=_CALL_S * self.time_scale,
+            warm=warm,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When agents will be ready, in API seconds after they all signed in.
+    """When agents will be ready, in API seconds from now.
 
     Attributes:
         calls: Requests that it takes.
-        first_s: First agent.
-        median_s: Median agent.
-        last_s: Last agent.
+        ready_s: Of each agent, in the order in which they were given.
     """
 
-    calls: float
-    first_s: float
-    median_s: float
-    last_s: float
+    calls: int
+    ready_s: tuple[float, ...]
+
+    @property
+    def first_s(self) -> float:
+        """The first agent's; 0.0 without agents, here and below."""
+        return min(self.ready_s, default=0.0)
+
+    @property
+    def median_s(self) -> float:
+        """The median agent's."""
+        return median(self.ready_s) if self.ready_s else 0.0
+
+    @property
+    def mean_s(self) -> float:
+        """The mean of all."""
+        return fmean(self.ready_s) if self.ready_s else 0.0
+
+    @property
+    def last_s(self) -> float:
+        """The last agent's."""
+        return max(self.ready_s, default=0.0)
 
 
-def calls_per_agent(*, lookup: bool) -> float:
-    """Return the calls that one agent takes; one more when its station must be looked up."""
-    return sum(_CALLS_OF.values()) + (1.0 if lookup else 0.0)
-
-
-def calls_left(records: Iterable[Provisioning], *, lookup: bool) -> float:
-    """Return the calls that open provisionings still take."""
-    extra = 1.0 if lookup else 0.0
-    return sum(
-        sum(_CALLS_OF[step] for step in record.steps_left()) + extra * bool(record.steps_left()) for record in records
-    )
-
-
-def forecast(agents: int, allowance: Allowance, *, lookup: bool, station_wait_s: float = 6.0) -> Forecast:
+def forecast(agents: int, allowance: Allowance, stations: Stations) -> Forecast:
     """Return when agents who sign in at once will be ready.
 
     Args:
-        agents: How many, at least 1.
+        agents: How many.
         allowance: What the API allows.
-        lookup: Whether stations must be looked up.
-        station_wait_s: Wait before a station is looked for; delays each agent, holds up nobody.
+        stations: How stations are found.
     """
-    each = calls_per_agent(lookup=lookup)
-    latency_s = LATENCY_S + (station_wait_s if lookup else 0.0)
+    walks = [Walk() for _ in range(agents)]
+    return _rehearsed(walks, allowance.stage(stations, opens_s=_ARRIVAL_S * allowance.time_scale))
 
-    def ready_s(number: int) -> float:
-        # The profiles of the next hundred are read when the first of them is begun.
-        reads = math.ceil(number / USERS_PER_READ)
-        calls = SHARED_CALLS + reads + (each - _CALLS_OF[Step.FETCH_PROFILE]) * number
-        return calls / allowance.per_s + latency_s
 
-    return Forecast(
-        calls=SHARED_CALLS + math.ceil(agents / USERS_PER_READ) + (each - _CALLS_OF[Step.FETCH_PROFILE]) * agents,
-        first_s=ready_s(1),
-        median_s=ready_s((agents + 1) // 2),
-        last_s=ready_s(agents),
+def time_left(
+    records: Sequence[Provisioning], now: datetime, allowance: Allowance, stations: Stations, *, paused_s: float = 0.0
+) -> Forecast:
+    """Return when agents who are on their way will be ready, nobody else coming.
+
+    Args:
+        records: In the order in which they were accepted; one that has ended takes no time.
+        now: The ledger's clock.
+        allowance: What the API allows.
+        stations: How stations are found.
+        paused_s: API seconds until a pause of the token ends.
+    """
+    walks = [_walk(record, now, allowance.time_scale) for record in records]
+    warm = any(record.step.number > Step.CREATE_PHONE.number for record in records)
+    return _rehearsed(walks, allowance.stage(stations, opens_s=paused_s, warm=warm))
+
+
+def _rehearsed(walks: Sequence[Walk | None], stage: Stage) -> Forecast:
+    rehearsal = Rehearsal(stage, [walk for walk in walks if walk is not None])
+    rehearsal.play()
+    return Forecast(rehearsal.calls, tuple(walk.ready_s if walk else 0.0 for walk in walks))
+
+
+def _walk(record: Provisioning, now: datetime, time_scale: float) -> Walk | None:
+    if record.state.ended:
+        return None
+    found = record.findings
+    wants_phone = found.wanted is None or found.wanted.phone
+    return Walk(
+        step=record.step,
+        due_s=max((record.not_before - now).total_seconds(), 0.0) * time_scale if record.not_before else 0.0,
+        read=found.profile is not None,
+        skilled=bool(found.profile and found.wanted and diff_skills(found.wanted, found.profile.skills) is None),
+        phoned=found.phone is not None or not wants_phone,
+        stationed=not wants_phone,
+        waited=record.steps[Step.ASSIGN_STATION].waited_s > 0,
     )
