@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
@@ -52,9 +53,15 @@ class World:
 
 
 class Arena:
-    """A supervised sandbox and Redis, and whatever parts a contender adds; all gone afterwards."""
+    """A supervised sandbox and Redis, and whatever parts a contender adds; all gone afterwards.
 
-    def __init__(self, world: World, *, webhook_key: str = "b" * 43) -> None:
+    Args:
+        world: How the sandbox is set.
+        webhook_key: Of the receiver.
+        **settings: Settings of jitprov that a run changes.
+    """
+
+    def __init__(self, world: World, *, webhook_key: str = "b" * 43, **settings: object) -> None:
         self.world = world
         self.folder = Path(tempfile.mkdtemp(prefix="jitprov-bench-"))
         ports = choose_ports([WantedPort("bench", SANDBOX_HOST, 0)] * 5)
@@ -78,7 +85,7 @@ class Arena:
             data_key=SecretStr("d" * 43),
             receiver_port=ports[3],
             flower_port=ports[4],
-            log_level="WARNING",
+            **{"log_level": "WARNING", **settings},
         )
         (self.folder / "logs").mkdir(mode=0o700)
         self.redis.prepare()
@@ -114,6 +121,19 @@ class Arena:
         users, _ = self.control.sign_in_silently(agents, departments=list(DEPARTMENTS))
         return list(users)
 
+    def open_corridor(self) -> None:
+        """Have the sandbox post its events to the receiver."""
+        self.control.patch_options(
+            webhook_url=f"http://127.0.0.1:{self.settings.receiver_port}/events",
+            webhook_key=self.settings.webhook_keys[0],
+            webhook_pooled=True,
+        )
+
+    def processor_s(self, parts: Sequence[Part]) -> float:
+        """Return the processor time that parts and their children have used."""
+        names = {part.name for part in parts}
+        return sum(processor_s(each.pid) for each in self.supervisor.status() if each.name in names and each.pid)
+
     def now_s(self) -> float:
         """Return the sandbox' instant."""
         return float(self.control.healthz()["now_s"])
@@ -127,6 +147,22 @@ def wait_for(done: Callable[[], bool], *, cap_s: float) -> bool:
             return True
         pause.wait(_LOOK_EVERY_S)
     return False
+
+
+def processor_s(leader: int) -> float:
+    """Return the processor time, user and system, that a process group's living members have used."""
+    ticks = 0
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            # The name in brackets may hold anything; after it come state, parent, group, ...
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(fields[2]) == leader:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def ids_of(users: Sequence[Mapping[str, Any]]) -> list[str]:

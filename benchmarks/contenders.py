@@ -37,11 +37,7 @@ def jitprov(world: World, agents: int, *, workers: int = 1, cap_s: float = 600.0
             for number in range(workers)
         ]
         arena.start(arena.parts["receiver"], arena.parts["reconciler"], *crew)
-        arena.control.patch_options(
-            webhook_url=f"http://127.0.0.1:{arena.settings.receiver_port}/events",
-            webhook_key=arena.settings.webhook_keys[0],
-            webhook_pooled=True,
-        )
+        arena.open_corridor()
         ledger = make_ledger(arena.settings)
         began_s = arena.now_s()
         users = arena.control.sign_in(count=agents, departments=["Seasonal_Retail", "Seasonal_Tech_Support"])

@@ -9,12 +9,12 @@ import requests
 
 from benchmarks.arena import CLIENT_ID, CLIENT_SECRET, Arena
 
-_SKILLS = {
+SKILLS = {
     "Seasonal_Retail": ("Customer_Service", "Order_Tracking"),
     "Seasonal_Tech_Support": ("Basic_Troubleshooting",),
 }
 _WEBRTC = "inin_webrtc_softphone.json"
-_EDGES = "/api/v2/telephony/providers/edges"
+EDGES = "/api/v2/telephony/providers/edges"
 _TIMEOUT_S = 30
 
 
@@ -119,18 +119,18 @@ class Guide:
             "lines": [{"name": f"{name} line", "lineBaseSettings": line_base}],
             "webRtcUser": {"id": user["id"]},
         }
-        self.call(token, "POST", f"{_EDGES}/phones", json=body)
+        self.call(token, "POST", f"{EDGES}/phones", json=body)
 
     def phone_base(self, token: str) -> dict[str, Any]:
         """Look up the WebRTC phone base."""
-        content = self.call(token, "GET", f"{_EDGES}/phonebasesettings", params={"pageSize": 100, "expand": "lines"})
+        content = self.call(token, "GET", f"{EDGES}/phonebasesettings", params={"pageSize": 100, "expand": "lines"})
         found: dict[str, Any] = next(each for each in content["entities"] if each["phoneMetaBase"]["id"] == _WEBRTC)
         return found
 
     def give_skills(self, token: str, user: dict[str, Any]) -> None:
         """Look up each skill by name and patch them all."""
         ids = []
-        for name in _SKILLS[user["department"]]:
+        for name in SKILLS[user["department"]]:
             entities = self.call(token, "GET", "/api/v2/routing/skills", params={"name": name})["entities"]
             ids.append(next(each["id"] for each in entities if each["name"] == name))
         body = [{"id": skill_id, "proficiency": 1.0} for skill_id in ids]
@@ -140,14 +140,14 @@ class Guide:
         user = self.call(token, "GET", f"/api/v2/users/{user_id}")
         self.give_skills(token, user)
         base = self.phone_base(token)
-        self.call(token, "GET", f"{_EDGES}/linebasesettings/{base['lines'][0]['id']}")
+        self.call(token, "GET", f"{EDGES}/linebasesettings/{base['lines'][0]['id']}")
         self.make_phone(token, user, base)
         station_id = self.find_station(token, user_id)
         self.call(token, "PUT", f"/api/v2/users/{user_id}/station/defaultstation/{station_id}")
 
     def _as_terraform(self, user_id: str, token: str) -> None:
         user = self.call(token, "GET", f"/api/v2/users/{user_id}", params={"expand": ["skills", "languages"]})
-        names = _SKILLS[user["department"]]
+        names = SKILLS[user["department"]]
         catalogue = self.call(token, "GET", "/api/v2/routing/skills", params={"pageSize": 500})["entities"]
         body = [{"id": each["id"], "proficiency": 1.0} for each in catalogue if each["name"] in names]
         self.call(token, "GET", f"/api/v2/users/{user_id}/routingskills", params={"pageSize": 50})
@@ -160,11 +160,11 @@ class Guide:
         self.call(token, "GET", f"/api/v2/routing/users/{user_id}/utilization")
         base = self.phone_base(token)
         for _ in range(2):  # once for the line base, once for the meta base
-            self.call(token, "GET", f"{_EDGES}/phonebasesettings/{base['id']}")
+            self.call(token, "GET", f"{EDGES}/phonebasesettings/{base['id']}")
         self.make_phone(token, user, base)
         phones = {"webRtcUser.id": user_id, "fields": "webRtcUser"}
-        self.call(token, "GET", f"{_EDGES}/phones", params=phones)
+        self.call(token, "GET", f"{EDGES}/phones", params=phones)
         station_id = self.find_station(token, user_id)
         self.call(token, "PUT", f"/api/v2/users/{user_id}/station/associatedstation/{station_id}")
         self.call(token, "PUT", f"/api/v2/users/{user_id}/station/defaultstation/{station_id}")
-        self.call(token, "GET", f"{_EDGES}/phones", params=phones)
+        self.call(token, "GET", f"{EDGES}/phones", params=phones)

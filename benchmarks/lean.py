@@ -1,15 +1,23 @@
-"""What a provisioning costs in Redis and in processor time, beside the bare HTTP calls it makes."""
+"""What a provisioning costs in Redis and in processor time, beside the bare HTTP calls that it makes.
+
+Two measures. The first runs the corridor's steps in this process, one after the other, without Celery: round trips and
+bytes in Redis, and processor time against the same calls made with bare `requests`. The second lets real workers do
+it and reads their processor time from the system, Celery's part included.
+"""
 
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
-import requests
 from redis import Connection, ConnectionPool, Redis
 
-from benchmarks.arena import Arena, World
+from benchmarks.arena import Arena, World, ids_of
+from benchmarks.bare import BareCalls
 from jitprov.budget.rate import BudgetRate
 from jitprov.budget.redis import RedisBudget
 from jitprov.cache.redis import RedisCache
@@ -17,10 +25,13 @@ from jitprov.domain.events import Opening
 from jitprov.domain.ids import provisioning_id_from
 from jitprov.domain.provisioning import CORRIDOR
 from jitprov.ledger.redis import RedisLedger
+from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.tasks import make_runner
 from jitprov.wiring import assemble, make_seals
 
-_AGENTS = 50
+_ROUNDS = 5
+# Nobody waits for the budget: what is measured is work.
+_NO_LIMIT_PER_MIN = 100_000
 
 
 class CountingConnection(Connection):
@@ -34,52 +45,76 @@ class CountingConnection(Connection):
         super().send_packed_command(command, check_health=check_health)  # type: ignore[no-untyped-call]
 
 
-def measure(agents: int = _AGENTS) -> dict[str, Any]:
-    """Return round trips per step, bytes per provisioning, and processor time against the bare calls."""
-    with Arena(World(600.0, line_id=True)) as arena:
-        url = arena.redis.url.get_secret_value()
+@dataclass(slots=True)
+class _Spent:
+    """What one way took, round by round.
 
-        def client(*, decoded: bool) -> Redis:
-            pool = ConnectionPool.from_url(url, connection_class=CountingConnection, decode_responses=decoded)
-            return Redis(connection_pool=pool)
+    Attributes:
+        cpu_s: Processor time of each round, user and system.
+        calls: Requests that the sandbox received.
+    """
 
-        # No waiting: what is measured is the work, not the budget.
-        settings = arena.settings.model_copy(update={"api_limit_per_min": 100_000, "station_first_look_s": 0.0})
-        arena.control.patch_options(limit_per_min=100_000, assignment_lag_s=[0.0, 0.0], station_lag_s=[0.0, 0.0])
-        rate = BudgetRate.of(100_000, headroom=0.02, time_scale=600.0)
-        kept = assemble(
-            settings,
-            ledger=RedisLedger(client(decoded=True), "lean:", make_seals(settings)),
-            budget=RedisBudget(client(decoded=True), "lean:", owner="lean", rate=rate),
-            cache=RedisCache(client(decoded=False), "lean:"),
+    cpu_s: list[float] = field(default_factory=list)
+    calls: int = 0
+
+
+def measure(agents: int = 100) -> dict[str, Any]:
+    """Return round trips per step, bytes per provisioning, and processor time against the bare calls.
+
+    Args:
+        agents: For each of the two ways, in five rounds that take turns, so that a machine whose speed changes is
+            the same for both.
+    """
+    # At a time scale of 1 profiles read ahead and the token last as long as in reality.
+    with Arena(World(1.0, line_id=True)) as arena:
+        arena.control.patch_options(
+            limit_per_min=_NO_LIMIT_PER_MIN, assignment_lag_s=[0.0, 0.0], station_lag_s=[0.0, 0.0]
         )
-        runner = make_runner(kept)
+        ledger, runner = _corridor(arena)
+        bare = BareCalls(arena)
         users = arena.sign_in_silently(agents + 1)
-        plain = Redis.from_url(url)
+        plain = Redis.from_url(arena.redis.url.get_secret_value())
         before_bytes = int(plain.info("memory")["used_memory"])
-        openings = [Opening(provisioning_id_from(uuid4()), str(uuid4()), user["id"]) for user in users]
-        kept.ledger.accept(openings, look_after_s=60)
-        warm, *measured = openings
-        _walk(runner, [warm])
-        calls_before = int(arena.control.oracle()["calls"])
+        openings = [Opening(provisioning_id_from(uuid4()), str(uuid4()), user_id) for user_id in ids_of(users)]
+        ledger.accept(openings, look_after_s=600)
+        _walk(runner, openings[:1])
         CountingConnection.trips = 0
-        began_cpu = _cpu_s()
-        _walk(runner, measured)
-        cpu_s = _cpu_s() - began_cpu
+        ours, theirs = _Spent(), _Spent()
+        size = max(1, agents // _ROUNDS)
+        for start in range(1, agents + 1, size):
+            part = openings[start : start + size]
+            _spend(arena, ours, lambda part=part: _walk(runner, part))  # type: ignore[misc]
+            others = arena.sign_in_silently(len(part))
+            _spend(arena, theirs, lambda others=others: bare.provision(others))  # type: ignore[misc]
         trips = CountingConnection.trips
         after_bytes = int(plain.info("memory")["used_memory"])
-        calls = int(arena.control.oracle()["calls"]) - calls_before
-        bare_s = _bare_cpu_s(arena, calls)
         plain.close()
     return {
         "redis_round_trips_per_step": round(trips / agents / len(CORRIDOR), 2),
         "redis_bytes_per_provisioning": round((after_bytes - before_bytes) / (agents + 1)),
-        "cpu_ratio": round(cpu_s / bare_s, 2),
-        "cpu_ms_per_agent": round(cpu_s / agents * 1000, 2),
+        "cpu_ratio": round(median(a / b for a, b in zip(ours.cpu_s, theirs.cpu_s, strict=True)), 2),
+        "cpu_ms_per_agent": round(sum(ours.cpu_s) / agents * 1000, 2),
+        "bare_cpu_ms_per_agent": round(sum(theirs.cpu_s) / agents * 1000, 2),
+        "cpu_calls_per_agent": [round(way.calls / agents, 2) for way in (ours, theirs)],
     }
 
 
-def _walk(runner: Any, openings: list[Opening]) -> None:
+def _corridor(arena: Arena) -> tuple[RedisLedger, Runner]:
+    url = arena.redis.url.get_secret_value()
+
+    def client(*, decoded: bool) -> Redis:
+        pool = ConnectionPool.from_url(url, connection_class=CountingConnection, decode_responses=decoded)
+        return Redis(connection_pool=pool)
+
+    settings = arena.settings.model_copy(update={"api_limit_per_min": _NO_LIMIT_PER_MIN, "station_first_look_s": 0.0})
+    ledger = RedisLedger(client(decoded=True), "lean:", make_seals(settings))
+    rate = BudgetRate.of(_NO_LIMIT_PER_MIN, headroom=0.02)
+    budget = RedisBudget(client(decoded=True), "lean:", owner="lean", rate=rate)
+    kept = assemble(settings, ledger=ledger, budget=budget, cache=RedisCache(client(decoded=False), "lean:"))
+    return ledger, make_runner(kept)
+
+
+def _walk(runner: Runner, openings: Sequence[Opening]) -> None:
     for opening in openings:
         for step in CORRIDOR:
             outcome = runner.run(opening.provisioning_id, step, 1, token=uuid4().hex)
@@ -88,26 +123,14 @@ def _walk(runner: Any, openings: list[Opening]) -> None:
                 raise RuntimeError(msg)
 
 
+def _spend(arena: Arena, spent: _Spent, work: Callable[[], None]) -> None:
+    before = int(arena.control.oracle()["calls"])
+    began_s = _cpu_s()
+    work()
+    spent.cpu_s.append(_cpu_s() - began_s)
+    spent.calls += int(arena.control.oracle()["calls"]) - before
+
+
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
-
-
-def _bare_cpu_s(arena: Arena, calls: int) -> float:
-    """Return the processor time of as many bare `requests` calls as jitprov made."""
-    with requests.Session() as session:
-        session.trust_env = False
-        token = session.post(
-            f"{arena.plan.api_url}/oauth/token",
-            data={"grant_type": "client_credentials"},
-            auth=(arena.settings.client_id, arena.settings.client_secret.get_secret_value()),
-            timeout=10,
-        ).json()["access_token"]
-        began = _cpu_s()
-        for _ in range(calls):
-            session.get(
-                f"{arena.plan.api_url}/api/v2/organizations/me",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=10,
-            ).json()
-        return _cpu_s() - began

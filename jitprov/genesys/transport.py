@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 
 
 class NotFound(NotYetConsistent):
@@ -134,6 +135,8 @@ class Transport:
             # Proxies of the environment are for the real region: a sandbox is on this machine.
             session.trust_env = not self._settings.api_url
             self._own.session = session
+            base = self._settings.api_base_url
+            self._own.surroundings = session.merge_environment_settings(base, {}, True, None, None)
         return session
 
     def _send(
@@ -143,16 +146,18 @@ class Transport:
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
+        headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, **_HEADERS}
+        url = f"{self._settings.api_base_url}{path}"
         try:
-            answer = self._session().request(
-                method,
-                f"{self._settings.api_base_url}{path}",
-                headers={"Authorization": f"Bearer {token}", "User-Agent": agent, "Accept": "application/json"},
+            session = self._session()
+            # Prepared without the session, which would merge cookies, its own headers and the environment into each
+            # request anew, in as much time as sending it takes.
+            request = requests.Request(method, url, headers=headers, auth=own_authorization, **content).prepare()
+            answer = session.send(
+                request,
                 timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),
-                auth=own_authorization,
                 allow_redirects=False,
-                stream=True,
-                **content,
+                **self._own.surroundings,
             )
         except requests.ConnectTimeout:
             self._tell(method, route, 0, began_s, None)

@@ -49,6 +49,8 @@ class Story:
 
 _STORY: TypeAdapter[Story] = TypeAdapter(Story)
 _FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
+_NOT_BEGUN = StepRecord()
+_NOTHING_FOUND = Findings()
 
 
 def to_us(instant: datetime) -> int:
@@ -76,7 +78,7 @@ def email_digests(email: str, seals: Seals) -> tuple[str, ...]:
 
 def story_of(record: Provisioning) -> bytes:
     """Return the story of a record as compact JSON; steps not begun in the first run are left out."""
-    steps = {step: held for step, held in record.steps.items() if held != StepRecord()}
+    steps = {step: held for step, held in record.steps.items() if held != _NOT_BEGUN}
     return _STORY.dump_json(Story(steps, record.failure, record.waiting_for), exclude_defaults=True)
 
 
@@ -147,11 +149,13 @@ def decode(provisioning_id: str, fields: Mapping[str, str], seals: Seals, *, who
         Unreadable: Written by a newer version, by a hand, or (`whole`) under another key.
     """
     try:
-        return replace(_decode(provisioning_id, fields), findings=_open(provisioning_id, fields, seals))
-    except SealBroken as error:
-        if whole:
-            raise Unreadable(f"provisioning {provisioning_id}: its findings: {error}") from None
-        return _decode(provisioning_id, fields)
+        try:
+            findings = _open(provisioning_id, fields, seals)
+        except SealBroken as error:
+            if whole:
+                raise Unreadable(f"provisioning {provisioning_id}: its findings: {error}") from None
+            findings = _NOTHING_FOUND
+        return _decode(provisioning_id, fields, findings)
     except ValidationError as error:
         # Its own text would quote the story, names and addresses included.
         where = ", ".join(".".join(map(str, item["loc"])) for item in error.errors(include_input=False))
@@ -162,10 +166,10 @@ def decode(provisioning_id: str, fields: Mapping[str, str], seals: Seals, *, who
 
 def _open(provisioning_id: str, fields: Mapping[str, str], seals: Seals) -> Findings:
     sealed = fields.get("findings")
-    return _FINDINGS.validate_json(seals.open(sealed, about=provisioning_id)) if sealed else Findings()
+    return _FINDINGS.validate_json(seals.open(sealed, about=provisioning_id)) if sealed else _NOTHING_FOUND
 
 
-def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
+def _decode(provisioning_id: str, fields: Mapping[str, str], findings: Findings) -> Provisioning:
     story = _STORY.validate_json(fields.get("story") or "{}")
     updated_at = from_us(int(fields["updated"]))
     record = Provisioning(
@@ -180,7 +184,8 @@ def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
         ended_at=from_us(int(fields["ended"])) if int(fields.get("ended", 0)) else None,
         not_before=from_us(int(fields["nb"])) if int(fields.get("nb", 0)) else None,
         waiting_for=story.waiting_for,
-        steps={step: story.steps.get(step, StepRecord()) for step in CORRIDOR},
+        steps={step: story.steps.get(step, _NOT_BEGUN) for step in CORRIDOR},
+        findings=findings,
         failure=story.failure,
         cancel_asked=fields.get("cancel") == "1",
         republished=int(fields.get("republished", 0)),
@@ -188,5 +193,5 @@ def _decode(provisioning_id: str, fields: Mapping[str, str]) -> Provisioning:
     )
     if fields.get("lease"):
         begun = begin(record, from_us(int(fields["began"])), int(fields["tries"]))
-        return replace(begun, updated_at=updated_at)
+        return begun if begun.updated_at == updated_at else replace(begun, updated_at=updated_at)
     return record

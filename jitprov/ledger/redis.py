@@ -201,14 +201,15 @@ class RedisLedger:
     @reached
     def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
         """See `Ledger.claim`."""
-        reason, number, *flat = self._run["claim"](
+        reason, number, *held = self._run["claim"](
             keys=[self._hash(provisioning_id), self._key("due")],
             args=[self._prefix, provisioning_id, step, generation, token, _us(lease_s), *CORRIDOR],
         )
         if reason:
             return Denied(reason, int(number) / 1_000_000)
         # Without its findings a step would take what was made for not made.
-        return Claim(decode(provisioning_id, _pairs(flat), self._seals, whole=True), token, from_us(int(number)))
+        record = decode(provisioning_id, _pairs(json.loads(held[0])), self._seals, whole=True)
+        return Claim(record, token, from_us(int(number)))
 
     @reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:

@@ -1,7 +1,8 @@
 -- Gives one worker the right to run one step: the fence (step, generation, state) and the lease in one act.
 -- KEYS 1 the provisioning's hash   2 due        ARGV 1 prefix  2 provisioning id
 --      3 step  4 generation  5 token  6 lease µs  7.. the steps in order
--- Returns {reason, µs} when denied, {'', now µs, field, value, ...} when given.
+-- Returns {reason, µs} when denied, {'', now µs, JSON of [field, value, ...]} when given: one text instead of forty
+-- answers, which a client in Python would spend most of the claim's time on.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
@@ -34,6 +35,4 @@ if state ~= 'running' then
   redis.call('ZADD', prefix .. 'state:running', f[7], pid)
 end
 redis.call('ZADD', due, until_us, pid)
-local answer = {'', us}
-for _, v in ipairs(redis.call('HGETALL', key)) do answer[#answer + 1] = v end
-return answer
+return {'', us, cjson.encode(redis.call('HGETALL', key))}
