@@ -4,6 +4,7 @@
     ├── ConfigurationError        a setting or file is wrong: the operator mends it      exit code 5
     ├── DependencyDown            Redis or another part is away: wait, then again        exit code 6
     ├── EventInvalid              the sender's body: answer 400, keep it in quarantine
+    ├── AssertionUnreadable       no SAML assertion, or none that can be read safely: save another
     ├── LeaseLost                 another worker holds the step: stop without a trace
     └── StepError                 an attempt of a step ended without its result
         ├── NotNow                nothing is wrong: wait, no attempt is spent
@@ -57,6 +58,20 @@ class EventInvalid(JitprovError):
     def __init__(self, field: str, cause: str, remedy: str) -> None:
         super().__init__(f"{field}: {cause}. {remedy}")
         self.field = field
+        self.cause = cause
+        self.remedy = remedy
+
+
+class AssertionUnreadable(JitprovError):
+    """What was saved is no SAML assertion, or none that can be read safely; the text quotes nothing of it.
+
+    Args:
+        cause: What is wrong with it.
+        remedy: What to save instead.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"this is no assertion that can be read: {cause}. {remedy}")
         self.cause = cause
         self.remedy = remedy
 
