@@ -3,6 +3,7 @@
     JitprovError
     ├── ConfigurationError        a setting or file is wrong: the operator mends it      exit code 5
     ├── DependencyDown            Redis or another part is away: wait, then again        exit code 6
+    │   └── LedgerLost            the ledger was emptied, set back or exchanged: a human must say how to go on
     ├── EventInvalid              the sender's body: answer 400, keep it in quarantine
     ├── AssertionUnreadable       no SAML assertion, or none that can be read safely: save another
     ├── LeaseLost                 another worker holds the step: stop without a trace
@@ -44,6 +45,10 @@ class ConfigurationError(JitprovError):
 
 class DependencyDown(JitprovError):
     """A part that jitprov needs does not answer."""
+
+
+class LedgerLost(DependencyDown):
+    """The ledger that answers is not the one that was worked with, and nobody has acknowledged that."""
 
 
 class EventInvalid(JitprovError):

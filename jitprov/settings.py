@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Broker, ledger and budget; rediss:// for TLS. One instance, one failure domain.",
     )
+    ledger_memory: Path | None = Field(
+        default=None,
+        description="File that remembers which ledger this installation works with, outside of Redis; unset, only "
+        "running processes remember, and a Redis that comes back empty to a restarted receiver passes for a new one.",
+    )
     key_prefix: str = Field(
         default="jitprov:", pattern=r"^[a-z0-9:_-]{1,40}$", description="Prefix of every Redis key of jitprov's own."
     )

@@ -19,6 +19,7 @@ from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.transport import Transport
 from jitprov.ledger import Ledger
+from jitprov.ledger.book import BookMemory
 from jitprov.ledger.redis import RedisLedger
 from jitprov.ledger.redis_overview import RedisOverview
 from jitprov.rules.engine import RuleBook
@@ -90,10 +91,12 @@ def make_ledger(settings: Settings, *, timeout_s: float = 5.0) -> RedisLedger:
     """Return the ledger alone: all that receiver, reconciler and operator's commands need.
 
     Raises:
-        ConfigurationError: See `make_seals`.
+        ConfigurationError: See `make_seals`; or the file that remembers the ledger cannot be used.
     """
+    memory = BookMemory(settings.ledger_memory)
+    memory.check()
     url, seals = settings.redis_url.get_secret_value(), make_seals(settings)
-    return RedisLedger.connect(url, settings.key_prefix, seals=seals, timeout_s=timeout_s)
+    return RedisLedger.connect(url, settings.key_prefix, seals=seals, memory=memory, timeout_s=timeout_s)
 
 
 def make_overview(settings: Settings, *, timeout_s: float = 5.0) -> RedisOverview:

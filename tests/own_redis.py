@@ -35,6 +35,11 @@ class OwnRedis:
         )
         wait_until(self.answers, within_s=10)
 
+    def forget(self) -> None:
+        """Drop what a killed server has kept."""
+        for kept in self.folder.glob("append*"):  # a file, or from Redis 7 on a folder
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+
     def answers(self) -> bool:
         with Redis.from_url(self.url, socket_timeout=1) as client:
             try:

@@ -12,13 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, leave, out
-from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, SkillUnknown, StepError
+from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, LedgerLost, SkillUnknown, StepError
+from jitprov.ledger.book import Book, BookMemory
 from jitprov.pipeline.reconciler import HEARTBEAT
 from jitprov.rules.loader import load_rules
 from jitprov.settings import KEY_CHARS_MIN, Settings, describe_settings, settings
 from jitprov.stack.ports import reachable_host
 from jitprov.stack.probes import answers_http
 from jitprov.wiring import make_cache, make_ledger, make_services
+
+_API_WINDOW_S = 60.0
+_DAY_S = 86_400.0
 
 Health = Literal["ok", "warning", "configuration", "down"]
 _MARKS: dict[Health, str] = {
@@ -68,6 +72,27 @@ def check_redis(chosen: Settings) -> Iterator[Check]:
         well = facts[name] in good
         remedy = "" if well else f"Set {name} {good[0]}: otherwise an accepted event can be lost with the machine"
         yield Check(f"Redis {name}", "ok" if well else "warning", facts[name], remedy)
+
+
+def check_ledger(chosen: Settings) -> Iterator[Check]:
+    """Is the ledger the one that was worked with, and would its loss be noticed?"""
+    ledger = make_ledger(chosen, timeout_s=2.0)
+    try:
+        # A first start is left to the first event; whatever else is there, or remembered, is judged.
+        first_start = ledger.book() == Book() and BookMemory(chosen.ledger_memory).recall() is None
+        book = Book() if first_start else ledger.trust()
+    except LedgerLost as error:
+        cause, _, remedy = str(error).partition(". ")
+        yield Check("ledger", "down", cause, remedy)
+        return
+    if not book.book_id:
+        yield Check("ledger", "ok", "none yet: the first event opens it")
+    else:
+        lost = f"; lost and acknowledged at {book.acknowledged_at:%Y-%m-%d %H:%M} UTC" if book.acknowledged_at else ""
+        yield Check("ledger", "ok", f"book {book.book_id[:8]}, {sum(ledger.count().values())} provisionings{lost}")
+    if chosen.ledger_memory is None:
+        found = "running processes only: after a restart an emptied Redis passes for a new one"
+        yield Check("ledger's memory", "warning", found, "Set JITPROV_LEDGER_MEMORY for receiver and reconciler")
 
 
 def check_workers(_: Settings) -> Iterator[Check]:
@@ -139,6 +164,7 @@ def check_genesys(chosen: Settings) -> Iterator[Check]:
 _CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...] = (
     ("keys", check_keys),
     ("Redis", check_redis),
+    ("ledger", check_ledger),
     ("workers", check_workers),
     ("doors", check_doors),
     ("rules", check_rules),
@@ -170,13 +196,25 @@ def doctor(
     show_settings: Annotated[
         bool, typer.Option("--settings", help="Also print every setting with its origin.")
     ] = False,
+    acknowledge_empty: Annotated[
+        bool, typer.Option("--acknowledge-empty", help="Go on with a ledger that was emptied, set back or exchanged.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --acknowledge-empty: also when nobody noticed a loss.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """The checklist before the day: Redis, persistence, workers, credentials, skills, site, phone base, keys.
+    """The checklist before the day: Redis, persistence, ledger, workers, credentials, skills, site, phone base, keys.
 
     Exit code 0 when all is well or only warned about, 5 when something is set wrong, 6 when something is down.
+
+    After a loss of Redis, --acknowledge-empty lets the ledger go on as it is now: a minute later events are taken
+    again, and for as long as ended provisionings are kept a phone is looked for before it is made. What the lost
+    ledger had accepted and not finished is gone with it: have the sender repeat those events.
     """
     chosen = settings()
+    if acknowledge_empty:
+        acknowledge(chosen, though_well=yes)
     checks = examine(chosen)
     if json_:
         extra = {"settings": describe_settings(chosen)} if show_settings else {}
@@ -195,6 +233,28 @@ def doctor(
         leave(Exit.CONFIGURATION)
     if "down" in healths:
         leave(Exit.DEPENDENCY_DOWN)
+
+
+def acknowledge(chosen: Settings, *, though_well: bool) -> None:
+    """Take the ledger as it is now for the right one.
+
+    Raises:
+        ConfigurationError: Nobody noticed a loss, and it is not to be done all the same.
+        DependencyDown: Redis does not answer.
+    """
+    ledger = make_ledger(chosen, timeout_s=2.0)
+    try:
+        well = ledger.book() != Book() and bool(ledger.trust())
+    except LedgerLost:
+        well = False
+    if well and not though_well:
+        raise ConfigurationError(
+            "nobody has noticed a loss of the ledger, so nothing was done. If you know of one: "
+            "jitprov doctor --acknowledge-empty --yes"
+        )
+    # What was sent before the loss has ended by then, and has left the API's sliding minute.
+    opens_in_s = max(chosen.lease_s, _API_WINDOW_S / chosen.time_scale)
+    ledger.acknowledge_loss(opens_in_s=opens_in_s, looks_for_s=chosen.keep_ended_days * _DAY_S)
 
 
 def _settings_table(chosen: Settings) -> Table:

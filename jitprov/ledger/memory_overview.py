@@ -26,7 +26,7 @@ class MemoryOverview(MemoryLedger):
 
     def _all(self, since: datetime | None = None) -> list[Provisioning]:
         with self._lock:
-            records = [entry.seen() for entry in self._entries.values()]
+            records = [entry.seen() for entry in self.store.entries.values()]
         kept = [record for record in records if since is None or record.accepted_at >= since]
         return sorted(kept, key=lambda record: (record.accepted_at, record.provisioning_id))
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.provisioning import Provisioning, State, Step
+from jitprov.ledger.book import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,14 @@ class Claim:
         record: The provisioning as read under the lease; its `attempts` include this one.
         token: Proof of the lease; a record written with a lost lease is refused.
         now: The ledger's clock at the claim.
+        look_first: The ledger was lost since it was accepted, or shortly before: what an earlier provisioning made
+            for this agent may be there, and unknown.
     """
 
     record: Provisioning
     token: str
     now: datetime
+    look_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Ledger(Protocol):
 
     Every method raises `DependencyDown` when the store does not answer; a write has then perhaps happened,
     and every write is safe to repeat. Instants are the store's own clock, so a worker's clock does not matter.
+    `accept`, `claim` and `trust` raise `LedgerLost`, a `DependencyDown`, on a store that is not the one worked with.
     """
 
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
@@ -168,4 +173,26 @@ class Ledger(Protocol):
 
     def ping(self) -> datetime:
         """Return the store's clock."""
+        ...
+
+    def trust(self) -> Book:
+        """Return which book the store holds, after making sure that it is the right one; the first look opens one.
+
+        Raises:
+            LedgerLost: The store was emptied, set back or exchanged, and nobody has acknowledged that yet.
+        """
+        ...
+
+    def book(self) -> Book:
+        """Return which book the store holds, as it is; judges and changes nothing."""
+        ...
+
+    def acknowledge_loss(self, *, opens_in_s: float, looks_for_s: float) -> None:
+        """Take what the store holds now for the right ledger, once a human has decided so.
+
+        Args:
+            opens_in_s: Until then nothing is accepted or claimed, so that whatever was under way at the loss has
+                ended. Real seconds.
+            looks_for_s: For so long, whoever was accepted before the end of it is claimed with `look_first`.
+        """
         ...

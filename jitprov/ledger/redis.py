@@ -11,6 +11,7 @@ ended:{state}            zset   ended, µs         while ended so               
 departments              hash   digest → sealed   for ever; a few dozen         write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
 quarantine               list   JSON              the newest 1,000              receiver
+book                     hash   see lua/book.lua  for ever                      open, doubt, acknowledge
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
-from jitprov.errors import DependencyDown
+from jitprov.errors import DependencyDown, LedgerLost
+from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import (
     Unreadable,
     decode,
@@ -46,10 +48,13 @@ from jitprov.ledger.codec import (
     to_us,
 )
 from jitprov.ledger.port import Claim, Denied, Due
+from jitprov.ledger.redis_shelf import RedisShelf
 from jitprov.sealing import Seals
 
 _LUA = Path(__file__).parent / "lua"
-_SCRIPTS = ("accept", "claim", "write", "renew", "looked", "cancel", "due", "waiting", "forget")
+_SCRIPTS = ("write", "renew", "looked", "cancel", "due", "waiting", "forget", "open", "doubt", "acknowledge")
+# What nobody may do on a ledger that was lost; see lua/book.lua.
+_GUARDED = ("accept", "claim")
 
 _log = logging.getLogger(__name__)
 
@@ -92,24 +97,39 @@ class RedisLedger:
         client: With decoded answers and a bounded timeout.
         prefix: Of every key.
         seals: What seals and opens findings; without a key, records are read and written without them.
+        memory: What remembers the ledger beyond this process.
     """
 
-    def __init__(self, client: Redis, prefix: str, seals: Seals | None = None) -> None:
+    def __init__(
+        self, client: Redis, prefix: str, seals: Seals | None = None, *, memory: BookMemory | None = None
+    ) -> None:
         self._redis = client
         self._prefix = prefix
         self._seals = seals or Seals()
+        guard = (_LUA / "book.lua").read_text()
         self._run: dict[str, Callable[..., Any]] = {
-            name: client.register_script((_LUA / f"{name}.lua").read_text()) for name in _SCRIPTS
+            name: client.register_script((guard if name in _GUARDED else "") + (_LUA / f"{name}.lua").read_text())
+            for name in (*_SCRIPTS, *_GUARDED)
         }
+        self._keeper = BookKeeper(RedisShelf(client, prefix, self._run), memory)
 
     @classmethod
-    def connect(cls, url: str, prefix: str, *, seals: Seals | None = None, timeout_s: float = 5.0) -> Self:
+    def connect(
+        cls,
+        url: str,
+        prefix: str,
+        *,
+        seals: Seals | None = None,
+        memory: BookMemory | None = None,
+        timeout_s: float = 5.0,
+    ) -> Self:
         """Return a ledger over its own connection pool; connects at the first use.
 
         Args:
             url: `redis://` or `rediss://`.
             prefix: Of every key.
             seals: See the class.
+            memory: See the class.
             timeout_s: Longest silence of the server. Each call is repeated once, which the scripts allow.
         """
         client = Redis.from_url(
@@ -120,7 +140,7 @@ class RedisLedger:
             health_check_interval=30,
             retry=Retry(NoBackoff(), 1),
         )
-        return cls(client, prefix, seals)
+        return cls(client, prefix, seals, memory=memory)
 
     def close(self) -> None:
         """Close the connections."""
@@ -142,6 +162,24 @@ class RedisLedger:
             )
             return None
 
+    def _guarded(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        """Run a script that works only on the book in hand.
+
+        Raises:
+            LedgerLost: It is another, and stays so after a look.
+        """
+        for _ in range(2):
+            book_id, witness = self._keeper.proof()
+            proof_keys = [self._key("book"), self._hash(witness.provisioning_id) if witness else self._key("book")]
+            proof = [book_id, witness.version if witness else ""]
+            try:
+                return self._run[name](keys=[*proof_keys, *keys], args=[*proof, *args])
+            except ResponseError as error:
+                if not str(error).startswith("BOOK "):
+                    raise
+                self._keeper.look()  # says what is wrong, or takes what was acknowledged meanwhile
+        raise LedgerLost("the ledger is being exchanged just now. Wait a moment, then: jitprov doctor")
+
     @reached
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
         """See `Ledger.accept`."""
@@ -152,11 +190,15 @@ class RedisLedger:
         args: list[str | int] = [_us(look_after_s), self._prefix]
         for opening in openings:
             args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0]]
-        serving = self._run["accept"](keys=keys, args=args)
-        return [
+        now, *serving = self._guarded("accept", keys, args)
+        accepted = [
             Acceptance(served, opening.event_id, opening.user_id, duplicate=served != opening.provisioning_id)
             for opening, served in zip(openings, serving, strict=True)
         ]
+        for acceptance in accepted:
+            if not acceptance.duplicate:
+                self._keeper.wrote(acceptance.provisioning_id, 0, from_us(int(now)))
+        return accepted
 
     @reached
     def get(self, provisioning_id: str) -> Provisioning | None:
@@ -201,15 +243,18 @@ class RedisLedger:
     @reached
     def claim(self, provisioning_id: str, step: Step, generation: int, *, token: str, lease_s: float) -> Claim | Denied:
         """See `Ledger.claim`."""
-        reason, number, *held = self._run["claim"](
-            keys=[self._hash(provisioning_id), self._key("due")],
-            args=[self._prefix, provisioning_id, step, generation, token, _us(lease_s), *CORRIDOR],
+        reason, number, *held = self._guarded(
+            "claim",
+            [self._hash(provisioning_id), self._key("due")],
+            [self._prefix, provisioning_id, step, generation, token, _us(lease_s), *CORRIDOR],
         )
         if reason:
             return Denied(reason, int(number) / 1_000_000)
+        fields, now = _pairs(json.loads(held[0])), from_us(int(number))
         # Without its findings a step would take what was made for not made.
-        record = decode(provisioning_id, _pairs(json.loads(held[0])), self._seals, whole=True)
-        return Claim(record, token, from_us(int(number)))
+        record = decode(provisioning_id, fields, self._seals, whole=True)
+        self._keeper.wrote(provisioning_id, record.version, now)
+        return Claim(record, token, now, look_first=fields["look"] == "1")
 
     @reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
@@ -255,7 +300,10 @@ class RedisLedger:
     @reached
     def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.record`."""
-        return self._write("lease", claim.token, claim.record, record, look_after_s)
+        written = self._write("lease", claim.token, claim.record, record, look_after_s)
+        if written:
+            self._keeper.wrote(record.provisioning_id, claim.record.version + 1, claim.now)
+        return written
 
     @reached
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
@@ -346,6 +394,21 @@ class RedisLedger:
         """See `Ledger.ping`."""
         seconds, microseconds = self._redis.time()
         return from_us(seconds * 1_000_000 + microseconds)
+
+    @reached
+    def trust(self) -> Book:
+        """See `Ledger.trust`."""
+        return self._keeper.look()
+
+    @reached
+    def book(self) -> Book:
+        """See `Ledger.book`."""
+        return self._keeper.seen()
+
+    @reached
+    def acknowledge_loss(self, *, opens_in_s: float, looks_for_s: float) -> None:
+        """See `Ledger.acknowledge_loss`."""
+        self._keeper.acknowledge(opens_in_s=opens_in_s, looks_for_s=looks_for_s)
 
     @reached
     def server_facts(self) -> dict[str, str]:

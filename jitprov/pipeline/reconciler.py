@@ -82,8 +82,9 @@ class Reconciler:
         """Look once. Safe to run twice at the same time.
 
         Raises:
-            DependencyDown: Redis does not answer; the next look takes it up.
+            DependencyDown: Redis does not answer, or holds another ledger (`LedgerLost`); the next look takes it up.
         """
+        self.ledger.trust()  # also without traffic, so that a loss is known within one look
         due = self.ledger.due(limit=self.batch)
         if not due:
             return Look()

@@ -33,7 +33,7 @@ class Runner:
     Attributes:
         ledger: The truth.
         clock: Measures durations.
-        kit: What steps may use; its `hold` is replaced per attempt.
+        kit: What steps may use; its `hold` and `look_first` are replaced per attempt.
         policy: Bounds of patience, in API seconds.
         station_wait_max_s: Longest total wait for a late station, in API seconds.
         chance: Returns 0.0 to 1.0, for jitter.
@@ -116,7 +116,7 @@ class Runner:
             if not self.ledger.still_held(claim, lease_s=self.lease_s):
                 raise LeaseLost
 
-        kit = replace(self.kit, hold=hold)
+        kit = replace(self.kit, hold=hold, look_first=claim.look_first)
         try:
             with self.kit.genesys.acting_for(claim.record.provisioning_id):
                 return self.steps[step](claim.record, kit)

@@ -28,6 +28,7 @@ class Kit:
     Attributes:
         hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
             Raises `LeaseLost`.
+        look_first: The ledger was lost: what it does not know of may be there all the same.
         station_source: `auto`, `line_id` or `lookup`.
         station_look_s: Wait before the first look for a station, and between looks, in API seconds.
     """
@@ -37,6 +38,7 @@ class Kit:
     rules: RuleBook
     profiles: ProfileReader
     hold: Callable[[], None]
+    look_first: bool = False
     station_source: Literal["auto", "line_id", "lookup"] = "auto"
     station_look_s: float = 3.0
 
@@ -94,14 +96,14 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
     """Give the agent one WebRTC phone.
 
     Looks before it creates whenever an earlier attempt may have gone through: any attempt but the very first,
-    and an agent who has a default station already.
+    an agent who has a default station already, and every agent after the ledger was lost.
     """
     if not _wanted(record).phone:
         return record.findings
     profile = _profile(record)
     first_try = record.generation == 1 and record.steps[Step.CREATE_PHONE].attempts <= 1
     phone: Phone | None = None
-    if not first_try or profile.default_station_id:
+    if not first_try or kit.look_first or profile.default_station_id:
         phones = kit.genesys.find_phones(record.user_id)
         phone = phones[0] if phones else None
     if phone is None:

@@ -19,6 +19,8 @@ _RETRY_AFTER_S = 5
 _RETRY_AFTER_CROWDED_S = 1
 # EventBridge has it in hand anyway; a browser shall not ask for a password.
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="jitprov"'}
+# Whoever asks learns no more; the log and `jitprov doctor` say the rest.
+LEDGER_LOST = "the ledger was lost, and nobody has acknowledged it; see `jitprov doctor` on the receiver's side"
 _LAST = {"Connection": "close"}
 
 

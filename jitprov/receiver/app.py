@@ -91,7 +91,7 @@ def create_app(
             settings.forwarded_header.lower().encode(),
             settings.body_max_bytes,
         )
-        app.state.readiness = Readiness(ledger.ping, lambda: commit.alive)
+        app.state.readiness = Readiness(ledger.trust, lambda: commit.alive)
         yield
         # Requests are answered by now; what a slow ledger left behind is written, then sent, for a bounded time.
         for close in (commit.close, quarantine.close, publisher.close):

@@ -24,7 +24,7 @@ from starlette.responses import Response
 from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import provisioning_id_from, task_id_of
-from jitprov.errors import DependencyDown
+from jitprov.errors import DependencyDown, LedgerLost
 from jitprov.receiver import answers
 from jitprov.receiver.auth import Doorkeeper
 from jitprov.receiver.body import Ignored, Reading, Refused, StartRule, read_body
@@ -136,6 +136,8 @@ class Intake:
                 await (asyncio.gather(*waiting) if len(waiting) > 1 else waiting[0])
         except TimeoutError:
             raise answers.Turned(answers.come_again("the ledger is slow to answer")) from None
+        except LedgerLost:
+            raise answers.Turned(answers.come_again(answers.LEDGER_LOST)) from None
         except DependencyDown:
             raise answers.Turned(answers.come_again("the ledger does not answer")) from None
         return waiting[0].result() if openings else []

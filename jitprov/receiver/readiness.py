@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jitprov.errors import DependencyDown
+from jitprov.errors import DependencyDown, LedgerLost
+from jitprov.receiver.answers import LEDGER_LOST
 
 _WITHIN_S = 2.0
 _FRESH_S = 1.0
@@ -46,6 +47,8 @@ class Readiness:
         try:
             await asyncio.to_thread(self.ask)
             self._seen = ""
+        except LedgerLost:
+            self._seen = LEDGER_LOST
         except DependencyDown:
             self._seen = "the ledger does not answer"
         self._seen_at_s = asyncio.get_running_loop().time()

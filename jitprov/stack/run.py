@@ -181,6 +181,8 @@ class Stack:
         given = {name: getattr(chosen, name) for name in type(chosen).model_fields}
         places = {
             "data_dir": self._data_dir,
+            # Beside Redis' own folder, so that losing that one is told from the first start.
+            "ledger_memory": chosen.ledger_memory or self._data_dir / f"{redis.folder.name}-ledger.json",
             "redis_url": redis.url,
             "redis_server": str(redis.server),
             "redis_port": redis.port,

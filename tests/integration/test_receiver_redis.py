@@ -112,3 +112,25 @@ def test_race_of_one_user(receiver: RunningReceiver) -> None:
 
     assert len({answer["provisioning_id"] for answer in answers}) == 1
     assert sum(not answer["duplicate"] for answer in answers) == 1
+
+
+def test_redis_comes_back_empty(receiver: RunningReceiver, ledger: RedisLedger, own_redis: OwnRedis) -> None:
+    """A new, empty server on the old address takes nothing in: 503 and not ready, until it is acknowledged."""
+    accepted = receiver.post(a_create()).json()["accepted"][0]
+    own_redis.kill()
+    own_redis.forget()
+    own_redis.start()
+
+    for _ in range(2):
+        answer = receiver.post(a_create())
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "lost" in answer.json()["error"]["cause"]
+    ready = receiver.get("/readyz")
+    assert (ready.status_code, "lost" in ready.text) == (503, True)
+    assert sum(ledger.count().values()) == 0
+
+    ledger.acknowledge_loss(opens_in_s=0, looks_for_s=60)
+    again = receiver.post(a_create())
+    assert again.status_code == 202
+    assert again.json()["accepted"][0]["provisioning_id"] != accepted["provisioning_id"]

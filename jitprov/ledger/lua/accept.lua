@@ -2,11 +2,12 @@
 -- KEYS 1 events (hash event id -> provisioning id)   2 users (hash user id -> provisioning id)
 --      3 state:accepted (zset, score accepted µs)    4 due (zset, score µs)      5.. one hash per opening
 -- ARGV 1 look_after µs  2 prefix   then per opening: provisioning id, event id, user id, first step
--- Returns per opening the id of the provisioning that serves it. Safe to repeat: the same opening answers its own id.
+-- Returns the time in µs, then per opening the id of the provisioning that serves it. Safe to repeat: the same opening
+-- answers its own id.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
-local answer = {}
+local answer = {us}
 local n = (#ARGV - 2) / 4
 local ALIASES_CHARS_MAX = 740 -- 20 ids; further events of one user are still known by the user
 for i = 0, n - 1 do
@@ -34,6 +35,6 @@ for i = 0, n - 1 do
     redis.call('ZADD', ARGV[2] .. 'at:' .. step, us, pid)
     redis.call('ZADD', KEYS[4], string.format('%.0f', now + tonumber(ARGV[1])), pid)
   end
-  answer[i + 1] = serving
+  answer[i + 2] = serving
 end
 return answer

@@ -2,7 +2,8 @@
 -- KEYS 1 the provisioning's hash   2 due        ARGV 1 prefix  2 provisioning id
 --      3 step  4 generation  5 token  6 lease µs  7.. the steps in order
 -- Returns {reason, µs} when denied, {'', now µs, JSON of [field, value, ...]} when given: one text instead of forty
--- answers, which a client in Python would spend most of the claim's time on.
+-- answers, which a client in Python would spend most of the claim's time on. Its last field, `look`, is not of the hash:
+-- "1" when it was accepted before the book's `looks` (book.lua stands before this script).
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
@@ -35,4 +36,7 @@ if state ~= 'running' then
   redis.call('ZADD', prefix .. 'state:running', f[7], pid)
 end
 redis.call('ZADD', due, until_us, pid)
-return {'', us, cjson.encode(redis.call('HGETALL', key))}
+local held = redis.call('HGETALL', key)
+held[#held + 1] = 'look'
+held[#held + 1] = tonumber(f[7]) < looks_until and '1' or '0'
+return {'', us, cjson.encode(held)}

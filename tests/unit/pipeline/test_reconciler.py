@@ -306,13 +306,14 @@ def run(desk: Desk, stop: StopAfter, keep: timedelta = timedelta(days=30)) -> No
 
 def test_the_loop_looks_forgets_and_tells(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """The loop sends again what is lost, drops what is old, tells both, and pauses in between."""
-    desk.accept()
     old = desk.record(desk.accept())
     assert desk.ledger.change(old, moves.cancel(old, desk.clock.now()), look_after_s=GRACE_S)
+    desk.clock.advance((timedelta(days=30) - timedelta(seconds=11)).total_seconds())
+    desk.accept()
     stop = StopAfter(desk.clock, 7)
 
     with caplog.at_level(logging.INFO):
-        run(desk, stop, keep=timedelta(seconds=11))
+        run(desk, stop)
 
     assert len(desk.broker.sent) == 1
     assert desk.ledger.get(old.provisioning_id) is None
