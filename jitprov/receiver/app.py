@@ -47,6 +47,7 @@ _log = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 30
 _STOP_WITHIN_S = 10
 _BACKLOG = 2048
+_QUIET_S = 1.0
 
 
 def create_app(
@@ -152,6 +153,27 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     return answers.refusal(error.status_code, field, error.detail.lower(), remedy, error.headers)
 
 
+class _Seldom(logging.Filter):
+    """Lets each text through once a second: uvicorn warns at each request that is not HTTP, and strangers send them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log it; what is worse than a warning always."""
+        text = str(record.msg)
+        if record.levelno > logging.WARNING:
+            return True
+        if record.created - self._told_at_s.get(text, 0.0) < _QUIET_S:
+            return False
+        self._told_at_s[text] = record.created
+        return True
+
+
+_SELDOM = _Seldom()  # one: added twice it is the same
+
+
 def make_server(app: FastAPI, settings: Settings, http: type[BoundedHttp] = BoundedHttp) -> uvicorn.Server:
     """Return the server that runs the receiver, with every bound set; it listens on the sockets given to its `run`.
 
@@ -160,6 +182,7 @@ def make_server(app: FastAPI, settings: Settings, http: type[BoundedHttp] = Boun
         settings: Where it listens, for uvicorn's own lines.
         http: The protocol, for other bounds.
     """
+    logging.getLogger("uvicorn.error").addFilter(_SELDOM)
     return uvicorn.Server(
         uvicorn.Config(
             app,
