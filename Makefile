@@ -23,6 +23,7 @@ TEST_PROCESSES ?= 3
 WORKER_ARGS ?=
 SANDBOX_ARGS ?=
 BENCH_ARGS ?=
+CRASH_ARGS ?=
 USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
 
 ##@ Start here
@@ -75,6 +76,14 @@ bench: setup ## The stampede of 2,000 agents beside what people write instead; u
 .PHONY: bench-quick
 bench-quick: setup ## The same with 200 agents and the naive function alone
 	@$(PY) -m benchmarks --quick $(BENCH_ARGS)
+
+.PHONY: crash
+crash: setup ## Each process killed at each thing it sends, a plain Celery chain beside it; goes on where it was stopped
+	@PYTHONPATH=tests $(PY) -m reliability crash $(CRASH_ARGS)
+
+.PHONY: crash-sample
+crash-sample: setup ## The same at points drawn by seed, under 3 minutes (CRASH_ARGS="--seed 7")
+	@PYTHONPATH=tests $(PY) -m reliability crash --sample 24 $(CRASH_ARGS)
 
 .PHONY: reliability-report
 reliability-report: setup ## docs/reliability.md from the last runs of the reliability suites

@@ -1,21 +1,33 @@
-"""`python -m reliability report`; run it through make."""
+"""`python -m reliability crash | report`; run them through make."""
 
 from __future__ import annotations
 
 import argparse
+import random
+import sys
 
+from reliability import crash
 from reliability.report import PAGE, publish
 
 
-def main() -> None:
-    """Run one suite."""
+def main() -> int:
+    """Run one suite; 1 when something did not hold."""
     parser = argparse.ArgumentParser(prog="reliability", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    crashing = commands.add_parser("crash", help="kill each process at each send")
+    crashing.add_argument("--sample", type=int, default=0, help="so many points drawn by seed, in place of all")
+    crashing.add_argument("--lanes", type=int, default=3, help="points at a time")
+    crashing.add_argument("--fresh", action="store_true", help="forget what an earlier run found")
+    for each in (crashing,):
+        each.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of whatever is drawn")
     commands.add_parser("report", help="write docs/reliability.md from the figures of the last runs")
-    parser.parse_args()
+    asked = parser.parse_args()
+    if asked.command == "crash":
+        return 0 if crash.main(lanes=asked.lanes, sample=asked.sample, seed=asked.seed, fresh=asked.fresh) else 1
     publish()
     print(f"written: {PAGE}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
