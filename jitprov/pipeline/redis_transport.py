@@ -1,4 +1,4 @@
-"""kombu's Redis transport, without two ways in which it ends a worker. Named in jitprov.celery; decides nothing.
+"""kombu's Redis transport, without two ways in which it ends a worker, and with one duty less. Decides nothing.
 
 Both end the main process with an "Unrecoverable error", as kombu 5.7 and Celery 5.7 stand:
 a message in a queue that is not even JSON, or no object; and a connection lost while a BRPOP is out: Celery closes the
@@ -14,12 +14,29 @@ from typing import Any
 from kombu.transport import redis
 
 from jitprov import logs
+from jitprov.pipeline.names import QUEUES
 
 _log = logging.getLogger(__name__)
+_OURS = frozenset(QUEUES)
+
+
+class QoS(redis.QoS):
+    """Gives back what a dead worker held; only where messages of ours are taken.
+
+    In kombu everybody who waits for anything does that: Flower and `celery inspect` would move messages, and need the
+    right to (docs/decisions/0016).
+    """
+
+    def restore_visible(self, *args: Any, **options: Any) -> None:
+        """Give back if this channel consumes a step's queue."""
+        if not _OURS.isdisjoint(self.channel.active_queues):
+            super().restore_visible(*args, **options)  # type: ignore[no-untyped-call]  # kombu has no types
 
 
 class Channel(redis.Channel):
     """A channel that outlives what it cannot read, and its own second end."""
+
+    QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

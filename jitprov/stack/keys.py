@@ -24,7 +24,7 @@ class Keys:
     """Generated secrets, 43 characters each (32 random bytes). Settings that are given win over them.
 
     Attributes:
-        redis_password: Of the embedded Redis.
+        redis_password: Of the embedded Redis' admin; those of the parts follow from it.
         webhook_key: What the sender of events shows.
         operator_key: Of the operator's room.
         flower_password: Of Flower's basic auth.

@@ -116,7 +116,7 @@ def compose(
         sandbox: The stand-in for Genesys Cloud; None when there are credentials of an organization.
         quick_stop: Whether a stop gives everybody three seconds at most.
     """
-    place = _Place(settings, surroundings)
+    place = _Place(settings, redis, surroundings)
     host = reachable_host(settings.receiver_host)
     flower_host = reachable_host(settings.flower_host)
     first = Part(
@@ -169,8 +169,9 @@ def _sandbox_part(place: _Place, sandbox: SandboxPlan) -> Part:
 class _Place:
     """Where the parts live: folder, logs, environment."""
 
-    def __init__(self, settings: Settings, surroundings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, redis: EmbeddedRedis, surroundings: Mapping[str, str]) -> None:
         self._settings = settings
+        self._redis = redis
         self._surroundings = {name: value for name, value in surroundings.items() if not name.startswith(PREFIX)}
         self.data_dir = settings.data_dir.absolute()
 
@@ -182,9 +183,13 @@ class _Place:
 
     def part(self, name: str, *options: str) -> Part:
         """Return a part of our own: `python -m jitprov NAME`."""
+        known = self._settings
+        if "redis_url" in _SECRETS_OF[name]:
+            # Each as a user of its own in Redis.
+            known = known.model_copy(update={"redis_url": self._redis.url_of(name)})
         environment = {
             **self._surroundings,
-            **environment_of(self._settings, _SECRETS_OF[name]),
+            **environment_of(known, _SECRETS_OF[name]),
             "PYTHONPATH": _python_path(self._surroundings),
             # A file in some working folder must not pass for a module.
             "PYTHONSAFEPATH": "1",

@@ -1,10 +1,13 @@
 """The embedded Redis: which server, how it is set up, how to tell that it and its worker are ready. Starts nothing.
 
-The password goes by file, never by command line. What Redis has acknowledged is on disk, so a restart finds it.
+Each part has a user of its own in it. Passwords go by file, as digests, never by command line. What Redis has
+acknowledged is on disk, so a restart finds it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import importlib.util
 import os
 import re
@@ -14,6 +17,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import SecretStr
 from redis import Redis
@@ -23,14 +27,15 @@ from redis.retry import Retry
 
 from jitprov.errors import ConfigurationError
 from jitprov.stack.folder import make_private, write_private
+from jitprov.stack.redis_users import ADMIN, USERS, users_conf
 
 HOST = "127.0.0.1"
 _TIMEOUT_S = 1.0
 _VERSION_TIMEOUT_S = 10.0
 # The least that everything of ours works with (PRODUCT: Redis 6.2 or later).
-_MAJOR_MIN = 6
+_VERSION_MIN = (6, 2)
 # From this version on the append-only file is a folder, which older servers do not see.
-_MAJOR_WITH_FOLDER = 7
+_VERSION_WITH_FOLDER = (7, 0)
 _AOF_FOLDER = "appendonlydir"
 
 
@@ -60,8 +65,8 @@ def find_redis_server(named: str = "") -> Path:
     )
 
 
-def major_version(server: Path) -> int:
-    """Return the server's major version.
+def version_of(server: Path) -> tuple[int, int]:
+    """Return the server's version, major and minor.
 
     Raises:
         ConfigurationError: It is no redis-server that runs here, or too old.
@@ -72,12 +77,11 @@ def major_version(server: Path) -> int:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(f"{server} does not run ({type(error).__name__}). Set JITPROV_REDIS_SERVER") from error
-    found = re.search(r"v=(\d+)\.", done.stdout)
-    if found is None or int(found[1]) < _MAJOR_MIN:
-        raise ConfigurationError(
-            f"{server} is no redis-server of version {_MAJOR_MIN} or later. Set JITPROV_REDIS_SERVER"
-        )
-    return int(found[1])
+    found = re.search(r"v=(\d+)\.(\d+)", done.stdout)
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    if version < _VERSION_MIN:
+        raise ConfigurationError(f"{server} is no redis-server of version 6.2 or later. Set JITPROV_REDIS_SERVER")
+    return version
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,10 @@ class EmbeddedRedis:
     Attributes:
         server: Program; see `find_redis_server`.
         folder: Where its data is; kept over restarts.
-        conf: Its configuration file, mode 0600, with the password.
+        conf: Its configuration file, mode 0600, with the users.
         port: Port on loopback.
-        password: Asked of every client.
+        password: The admin's; those of the parts follow from it.
+        key_prefix: Of jitprov's own keys.
     """
 
     server: Path
@@ -97,6 +102,7 @@ class EmbeddedRedis:
     conf: Path
     port: int
     password: SecretStr
+    key_prefix: str = "jitprov:"
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -105,8 +111,16 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> SecretStr:
-        """The address with the password."""
-        return SecretStr(f"redis://:{self.password.get_secret_value()}@{HOST}:{self.port}/0")
+        """The admin's address, with the password."""
+        return self.url_of(ADMIN)
+
+    def url_of(self, user: str) -> SecretStr:
+        """Return the address of a user, see `redis_users`, with its password."""
+        return SecretStr(f"redis://{user}:{quote(self._password_of(user), safe='')}@{HOST}:{self.port}/0")
+
+    def _password_of(self, user: str) -> str:
+        root = self.password.get_secret_value()
+        return root if user == ADMIN else hmac.new(root.encode(), f"redis {user}".encode(), hashlib.sha256).hexdigest()
 
     def prepare(self) -> None:
         """Make the data folder and write the configuration; safe to repeat.
@@ -115,19 +129,21 @@ class EmbeddedRedis:
             ConfigurationError: The data was written by a newer Redis than this, which would not see it.
         """
         make_private(self.folder)
-        if (self.folder / _AOF_FOLDER).is_dir() and major_version(self.server) < _MAJOR_WITH_FOLDER:
+        version = version_of(self.server)
+        if (self.folder / _AOF_FOLDER).is_dir() and version < _VERSION_WITH_FOLDER:
             raise ConfigurationError(
-                f"{self.folder} was written by Redis {_MAJOR_WITH_FOLDER} or later, and {self.server} is older: "
+                f"{self.folder} was written by Redis 7 or later, and {self.server} is older: "
                 "it would begin with nothing. Set JITPROV_REDIS_SERVER to the newer one"
             )
-        write_private(self.conf, self._configuration())
+        passwords = {user: self._password_of(user) for user in (ADMIN, *USERS)}
+        users = users_conf(passwords, prefix=self.key_prefix, version=version)
+        write_private(self.conf, self._configuration() + users)
 
     def _configuration(self) -> str:
         lines = {
             "bind": HOST,
             "port": str(self.port),
             "protected-mode": "yes",
-            "requirepass": _quoted(self.password.get_secret_value()),
             "dir": _quoted(str(self.folder.absolute())),
             # An accepted event is on disk before the 202 leaves (docs/decisions/0003).
             "appendonly": "yes",
@@ -164,6 +180,7 @@ class EmbeddedRedis:
         return Redis(
             host=HOST,
             port=self.port,
+            username=ADMIN,
             password=self.password.get_secret_value(),
             socket_timeout=_TIMEOUT_S,
             socket_connect_timeout=_TIMEOUT_S,

@@ -24,6 +24,7 @@ from jitprov.stack.parts import SANDBOX_HOST, SandboxPlan, Stages, compose, envi
 from jitprov.stack.ports import WantedPort, choose_ports, reachable_host
 from jitprov.stack.redis_server import HOST as REDIS_HOST
 from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server
+from jitprov.stack.redis_users import OPERATOR
 from jitprov.stack.running import Running
 from jitprov.stack.supervisor import Supervisor
 
@@ -107,7 +108,9 @@ class Stack:
         # A sandbox' ledger must not be worked off on a real organization. It survives a restart; the sandbox' world
         # does not, so what was still open then ends as failed, visibly.
         folder = self._data_dir / ("redis" if plan is None else "sandbox-redis")
-        redis = EmbeddedRedis(server, folder, self._data_dir / "redis.conf", redis_port, keys.redis_password)
+        redis = EmbeddedRedis(
+            server, folder, self._data_dir / "redis.conf", redis_port, keys.redis_password, self._chosen.key_prefix
+        )
         redis.prepare()
         settings, generated = self._complete(keys, redis, ports, plan)
         if plan is not None:
@@ -183,7 +186,7 @@ class Stack:
             "data_dir": self._data_dir,
             # Beside Redis' own folder, so that losing that one is told from the first start.
             "ledger_memory": chosen.ledger_memory or self._data_dir / f"{redis.folder.name}-ledger.json",
-            "redis_url": redis.url,
+            "redis_url": redis.url_of(OPERATOR),
             "redis_server": str(redis.server),
             "redis_port": redis.port,
             "receiver_port": ports[0],

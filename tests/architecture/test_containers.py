@@ -7,34 +7,48 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from pydantic import SecretStr
 from redis import Redis
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from jitprov.settings import PREFIX, Settings
+from jitprov.settings import KEY_CHARS_MIN, PREFIX, Settings
+from jitprov.stack.redis_server import version_of
 from own_redis import free_port, redis_server, wait_until
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(set(SERVICES) - {"redis"})
+# The operator's commands start only when they are called.
+RUNNING = sorted(set(SERVICES) - {"operator"})
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 REDIS_CONF = ROOT / "deploy/redis.conf"
-AUTH_FILE = "/run/secrets/redis_auth.conf"
+USERS_FILE = "/run/secrets/redis_users.conf"
+ADMIN_FILE = "/run/secrets/redis_admin_password"
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 each_part = pytest.mark.parametrize("name", OURS)
+each_running = pytest.mark.parametrize("name", RUNNING)
 
 
 def instructions(word: str) -> list[str]:
     """Return what follows each instruction of that name in the Dockerfile, in order."""
     return re.findall(rf"^{word}\s+(.*)$", DOCKERFILE, flags=re.MULTILINE)
+
+
+def secrets_of(name: str) -> dict[str, str]:
+    """Return the secret files of a service: the name it sees them by → the name of the secret."""
+    listed = SERVICES[name]["secrets"]
+    given: list[dict[str, str]] = [one if isinstance(one, dict) else {"source": one} for one in listed]
+    return {secret.get("target", secret["source"]): secret["source"] for secret in given}
 
 
 def secret_settings() -> set[str]:
@@ -43,9 +57,12 @@ def secret_settings() -> set[str]:
 
 
 def test_all_parts_are_services() -> None:
-    """Compose starts Redis, receiver, worker, reconciler and Flower, each of ours by its own command."""
-    assert set(SERVICES) == {"redis", "receiver", "worker", "reconciler", "flower"}
-    assert {name: SERVICES[name]["command"] for name in OURS} == {name: [name] for name in OURS}
+    """Compose starts Redis and our parts, each by its own command; the operator's commands only when called."""
+    assert set(SERVICES) == {"redis", "receiver", "worker", "reconciler", "flower", "operator"}
+    started = [name for name in OURS if "profiles" not in SERVICES[name]]
+    assert {name: SERVICES[name]["command"] for name in started} == {name: [name] for name in started}
+    assert set(OURS) - set(started) == {"operator"}
+    assert (SERVICES["operator"]["entrypoint"], SERVICES["operator"]["restart"]) == (["jitprov"], "no")
 
 
 @each_service
@@ -74,7 +91,7 @@ def test_container_is_bounded(name: str) -> None:
     assert service["logging"]["options"]["max-size"]
 
 
-@each_service
+@each_running
 def test_container_is_watched(name: str) -> None:
     """Each container has a health check with its own patience, and comes back when it ends."""
     check = SERVICES[name]["healthcheck"]
@@ -123,15 +140,15 @@ def test_secrets_come_as_files(name: str) -> None:
 
     assert not secret & set(environment)
     assert not [key for key in environment if re.search(r"PASSWORD|SECRET|KEY|TOKEN", key)]
-    assert set(SERVICES[name]["secrets"]) <= set(COMPOSE["secrets"])
+    assert set(secrets_of(name).values()) <= set(COMPOSE["secrets"])
 
 
 def test_each_part_sees_only_its_own_secrets() -> None:
-    """The receiver cannot call the API, the worker does not know the webhook's key, Redis knows its password."""
-    seen = {name: set(service["secrets"]) for name, service in SERVICES.items()}
+    """The receiver cannot call the API, the worker does not know the webhook's key, Redis knows its users."""
+    seen = {name: set(secrets_of(name)) for name in SERVICES}
 
     assert seen == {
-        "redis": {"redis_auth.conf"},
+        "redis": {"redis_users.conf", "redis_admin_password"},
         # The client's id, not its secret: own audits are told by it, and the board's meter is kept under it.
         "receiver": {
             "jitprov_redis_url",
@@ -151,7 +168,22 @@ def test_each_part_sees_only_its_own_secrets() -> None:
         },
         "reconciler": {"jitprov_redis_url"},
         "flower": {"jitprov_redis_url", "jitprov_flower_password"},
+        "operator": {
+            "jitprov_redis_url",
+            "jitprov_client_id",
+            "jitprov_client_secret",
+            "jitprov_webhook_key",
+            "jitprov_flower_password",
+            "jitprov_data_key",
+            "jitprov_data_key_old",
+        },
     }
+
+
+@each_part
+def test_each_part_is_a_user_of_its_own(name: str) -> None:
+    """Each part connects to Redis under its own name."""
+    assert secrets_of(name)["jitprov_redis_url"] == f"redis_url_{name}"
 
 
 def test_every_secret_is_a_setting() -> None:
@@ -159,7 +191,9 @@ def test_every_secret_is_a_setting() -> None:
     page = (ROOT / "deploy/secrets/README.md").read_text()
     settings = {f"{PREFIX}{name}".lower() for name in Settings.model_fields}
 
-    assert set(COMPOSE["secrets"]) - {"redis_auth.conf"} <= settings
+    seen = {target for name in OURS for target in secrets_of(name)}
+    assert seen <= settings
+    assert set(COMPOSE["secrets"]) == {source for name in SERVICES for source in secrets_of(name).values()}
     assert [name for name in COMPOSE["secrets"] if f"| `{name}` |" not in page] == []
     assert {name: entry["file"] for name, entry in COMPOSE["secrets"].items()} == {
         name: f"deploy/secrets/{name}" for name in COMPOSE["secrets"]
@@ -232,20 +266,58 @@ def test_compose_reads_it() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.fixture
-def composed_redis(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
-    """A Redis started with deploy/redis.conf, its password from a file as in the container."""
-    auth = tmp_path / "redis_auth.conf"
-    auth.write_text("requirepass of-one-test\n")
-    conf = tmp_path / "redis.conf"
-    conf.write_text(REDIS_CONF.read_text().replace(AUTH_FILE, str(auth)).replace("dir /data", f"dir {tmp_path}"))
+@pytest.fixture(scope="module")
+def secret_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secret files as `deploy/make_secrets.py` makes them, for the Redis that the tests have."""
+    folder = tmp_path_factory.mktemp("deploy") / "secrets"
+    done = make_secrets(folder, "--redis-version", ".".join(map(str, version_of(Path(redis_server())))))
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def make_secrets(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with a Python that has nothing but itself."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(ROOT / "deploy/make_secrets.py"), "--folder", str(folder), *more],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def test_the_script_makes_every_secret(secret_files: Path) -> None:
+    """Every file that compose mounts is made, each key long and of its own; a second run changes and shows none."""
+    made = {path.name: path.read_text() for path in secret_files.iterdir()}
+    again = make_secrets(secret_files, "--redis-version", ".".join(map(str, version_of(Path(redis_server())))))
+
+    assert set(made) == set(COMPOSE["secrets"])
+    assert {path.name: path.read_text() for path in secret_files.iterdir()} == made
+    empty = {"jitprov_client_id", "jitprov_client_secret", "jitprov_webhook_key_next", "jitprov_data_key_old"}
+    keys = {name: text for name, text in made.items() if name not in empty}
+    assert len(set(keys.values())) == len(keys)
+    assert min(map(len, keys.values())) >= KEY_CHARS_MIN
+    assert [made[name] for name in empty] == [""] * len(empty)
+    passwords = [urlsplit(text).password or text for text in keys.values()]
+    assert not [word for word in passwords if word in again.stdout + again.stderr]
+    assert not [word for word in passwords[1:] if f">{word}" in made["redis_users.conf"]]
+    assert {path.stat().st_mode & 0o007 for path in secret_files.iterdir()} == {0}
+
+
+@pytest.fixture(scope="module")
+def composed_redis(secret_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """A Redis started with deploy/redis.conf, its users from a file as in the container; port and password."""
+    folder = tmp_path_factory.mktemp("composed")
+    conf = folder / "redis.conf"
+    users = str(secret_files / "redis_users.conf")
+    conf.write_text(REDIS_CONF.read_text().replace(USERS_FILE, users).replace("dir /data", f"dir {folder}"))
     port = free_port()
     process = subprocess.Popen(
         [redis_server(), str(conf), "--port", str(port), "--bind", "127.0.0.1"], stdout=subprocess.DEVNULL
     )
     try:
         wait_until(lambda: wants_a_password(port), within_s=10)
-        yield auth, port, "of-one-test"
+        yield port, (secret_files / "redis_admin_password").read_text()
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -263,10 +335,10 @@ def wants_a_password(port: int) -> bool:
     pytest.fail("Redis lets in whoever comes")
 
 
-def test_redis_keeps_what_it_acknowledges(composed_redis: tuple[Path, int, str]) -> None:
+def test_redis_keeps_what_it_acknowledges(composed_redis: tuple[int, str]) -> None:
     """Redis reads our file, wants the password, writes each command to disk and evicts nothing."""
-    _, port, password = composed_redis
-    with Redis(port=port, password=password) as client:
+    port, password = composed_redis
+    with Redis(port=port, username="admin", password=password) as client:
         facts = client.config_get("append*") | client.config_get("maxmemory*")
 
     assert facts["appendonly"] == "yes"
@@ -275,22 +347,35 @@ def test_redis_keeps_what_it_acknowledges(composed_redis: tuple[Path, int, str])
     assert int(facts["maxmemory"]) * 2 == 2**30 == _bytes(SERVICES["redis"]["mem_limit"])
 
 
-def test_redis_health_check_tells(composed_redis: tuple[Path, int, str]) -> None:
-    """The health check passes with the right password and fails with a wrong one."""
-    auth, port, _ = composed_redis
-    client = shlex.quote(str(Path(redis_server()).with_name("redis-cli")))
-    line = SERVICES["redis"]["healthcheck"]["test"][1].replace("$$", "$").replace(AUTH_FILE, shlex.quote(str(auth)))
-    line = line.replace("redis-cli", f"{client} -p {port}")
+@each_part
+def test_each_part_gets_in(composed_redis: tuple[int, str], secret_files: Path, name: str) -> None:
+    """The address in a part's secret file opens Redis as that part, with its rights and no others."""
+    address = (secret_files / f"redis_url_{name}").read_text().replace("redis:6379", f"127.0.0.1:{composed_redis[0]}")
+    with Redis.from_url(address) as client:
+        assert client.ping()
+        with pytest.raises(NoPermissionError):
+            client.flushall()
 
-    assert subprocess.run(["sh", "-c", line], check=False, capture_output=True).returncode == 0
-    auth.write_text("requirepass another\n")
-    assert subprocess.run(["sh", "-c", line], check=False, capture_output=True).returncode != 0
+
+def test_redis_health_check_tells(composed_redis: tuple[int, str], secret_files: Path, tmp_path: Path) -> None:
+    """The health check passes with the right password and fails with a wrong one."""
+    client = shlex.quote(str(Path(redis_server()).with_name("redis-cli")))
+    wrong = tmp_path / "wrong"
+    wrong.write_text("another")
+
+    def checked(password: Path) -> int:
+        line = SERVICES["redis"]["healthcheck"]["test"][1].replace("$$", "$").replace(ADMIN_FILE, str(password))
+        line = line.replace("redis-cli", f"{client} -p {composed_redis[0]}")
+        return subprocess.run(["sh", "-c", line], check=False, capture_output=True).returncode
+
+    assert checked(secret_files / "redis_admin_password") == 0
+    assert checked(wrong) != 0
 
 
 def test_redis_does_not_start_open(tmp_path: Path) -> None:
-    """Without the password's file Redis ends instead of letting in whoever comes."""
+    """Without the users' file Redis ends instead of letting in whoever comes."""
     conf = tmp_path / "redis.conf"
-    conf.write_text(REDIS_CONF.read_text().replace(AUTH_FILE, str(tmp_path / "absent")))
+    conf.write_text(REDIS_CONF.read_text().replace(USERS_FILE, str(tmp_path / "absent")))
     done = subprocess.run(
         [redis_server(), str(conf), "--port", str(free_port()), "--bind", "127.0.0.1"],
         capture_output=True,

@@ -45,7 +45,7 @@ def start(supervisor: Supervisor, redis: EmbeddedRedis) -> None:
 
 
 def client(redis: EmbeddedRedis) -> Redis:
-    return Redis(port=redis.port, password=PASSWORD, decode_responses=True)
+    return Redis(port=redis.port, username="admin", password=PASSWORD, decode_responses=True)
 
 
 def test_redis_keeps_and_is_closed(supervisor: Supervisor, redis: EmbeddedRedis) -> None:

@@ -179,14 +179,14 @@ def test_data_of_an_organization_stays_and_keeps_apart(data_dir: Path) -> None:
             assert shown["  user, password"] == "operator, as you have set it"
             assert shown["Genesys Cloud"] == organization.base_url
             with redis_of(running.settings) as client:
-                client.set("kept", "yes")
+                client.set("jitprov:kept", "yes")
             shell_file = running.shell_file
 
         assert not shell_file.exists()
         with Stack(read_settings(), data_dir=data_dir, own_ports=True) as running, redis_of(running.settings) as client:
-            assert client.get("kept") is None
+            assert client.get("jitprov:kept") is None
         with Stack(real, data_dir=data_dir, own_ports=True) as running, redis_of(running.settings) as client:
-            assert client.get("kept") == "yes"
+            assert client.get("jitprov:kept") == "yes"
 
 
 def test_half_credentials_are_refused(data_dir: Path) -> None:

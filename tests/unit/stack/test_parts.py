@@ -16,7 +16,7 @@ from jitprov.stack.parts import SandboxPlan, Stages, compose, environment_of
 from jitprov.stack.redis_server import EmbeddedRedis
 
 SECRETS = {
-    "redis_url": "redis://:redis-password@127.0.0.1:7000/0",
+    "redis_url": "redis://operator:operator-password@127.0.0.1:7000/0",
     "client_secret": "the-client-secret",
     "webhook_key": "the-webhook-key",
     "webhook_key_next": "the-next-webhook-key",
@@ -85,6 +85,11 @@ def test_each_part_sees_only_its_own_secrets(tmp_path: Path, name: str) -> None:
     part = by_name(composed(tmp_path))[name]
 
     told = " ".join((part.env or {}).values())
+    redis_url = (part.env or {}).get("JITPROV_REDIS_URL", "")
+    if redis_url:
+        # Each part is a user of its own in Redis, and nobody is the operator but the operator.
+        assert redis_url.startswith(f"redis://{name}:")
+        told = told.replace(redis_url, SECRETS["redis_url"])
     assert {setting for setting, secret in SECRETS.items() if secret in told} == SEES[name]
     assert "of-somebody-else" not in told
     assert not [secret for secret in [*SECRETS.values(), "redis-password"] if secret in f"{part.argv} {part!r}"]

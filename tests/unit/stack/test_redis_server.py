@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
 
 from jitprov.errors import ConfigurationError
-from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server, major_version
+from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server, version_of
+from jitprov.stack.redis_users import USERS
 
 
 def a_program(path: Path, prints: str) -> Path:
@@ -61,21 +63,26 @@ def test_configuration_is_durable_and_closed(tmp_path: Path) -> None:
     """Redis listens on loopback only, wants the password, writes each command to disk, evicts nothing."""
     redis = an_embedded_redis(tmp_path)
     redis.prepare()
-    lines = dict(line.split(" ", 1) for line in redis.conf.read_text().splitlines())
+    written = redis.conf.read_text().splitlines()
+    lines = dict(line.split(" ", 1) for line in written)
 
     assert lines["bind"] == "127.0.0.1"
-    assert lines["requirepass"] == '"a-password"'
+    assert "requirepass" not in lines
+    assert "user default off resetpass -@all" in written
     assert (lines["appendonly"], lines["appendfsync"], lines["aof-load-truncated"]) == ("yes", "always", "yes")
     assert lines["maxmemory-policy"] == "noeviction"
     assert (lines["save"], lines["daemonize"]) == ('""', "no")
 
 
-def test_the_password_is_only_in_the_private_file(tmp_path: Path) -> None:
-    """The password stands neither on the command line nor in what is printed, and its file is this user's alone."""
+def test_passwords_are_not_written(tmp_path: Path) -> None:
+    """No password is on the command line or in what is printed; the file holds digests, for this user alone."""
     redis = an_embedded_redis(tmp_path)
     redis.prepare()
 
-    assert "a-password" not in f"{redis.argv} {redis!r} {redis.url!r}"
+    passwords = ["a-password", *(urlsplit(redis.url_of(user).get_secret_value()).password or "" for user in USERS)]
+    assert len(set(passwords)) == 1 + len(USERS)
+    told = f"{redis.argv} {redis!r} {redis.url!r} {redis.url_of('worker')!r} {redis.conf.read_text()}"
+    assert not [password for password in passwords if password in told]
     assert redis.conf.stat().st_mode & 0o777 == 0o600
     assert redis.folder.stat().st_mode & 0o777 == 0o700
 
@@ -93,11 +100,11 @@ def test_data_of_a_newer_redis_is_not_passed_over(tmp_path: Path) -> None:
     an_embedded_redis(tmp_path, server=newer).prepare()
 
 
-@pytest.mark.parametrize("prints", ["Redis server v=5.0.14 sha=0", "something else"])
+@pytest.mark.parametrize("prints", ["Redis server v=5.0.14 sha=0", "Redis server v=6.0.20 sha=0", "something else"])
 def test_a_wrong_server_is_told(tmp_path: Path, prints: str) -> None:
     """A server that is too old, or none at all, names the setting."""
     with pytest.raises(ConfigurationError, match="JITPROV_REDIS_SERVER"):
-        major_version(a_program(tmp_path / "server", prints))
+        version_of(a_program(tmp_path / "server", prints))
 
 
 def test_a_server_that_does_not_run_is_told(tmp_path: Path) -> None:
@@ -107,7 +114,7 @@ def test_a_server_that_does_not_run_is_told(tmp_path: Path) -> None:
     path.chmod(0o755)
 
     with pytest.raises(ConfigurationError, match="JITPROV_REDIS_SERVER"):
-        major_version(path)
+        version_of(path)
 
 
 def test_an_absent_redis_is_not_ready(tmp_path: Path) -> None:
