@@ -38,6 +38,10 @@ class SandboxClock:
         """Jump `by_s` sandbox seconds ahead, 0 or more."""
         self._base_s += by_s
 
+    def at_s(self, epoch_s: float) -> float:
+        """Return the sandbox instant of what `iso` writes as this many seconds since the epoch."""
+        return epoch_s - self._epoch_s
+
     def real_s(self, sandbox_s: float) -> float:
         """Return how many real seconds `sandbox_s` take at the present pace."""
         return sandbox_s / self._scale

@@ -13,7 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from jitprov.sandbox.answers import Json
-from jitprov.sandbox.events import user_created
+from jitprov.sandbox.audits import Audit
+from jitprov.sandbox.directory import User
+from jitprov.sandbox.events import event_of, told_changes
 from jitprov.sandbox.faults import RuleError
 from jitprov.sandbox.gateway import Gateway
 from jitprov.sandbox.options import OptionError
@@ -35,6 +37,7 @@ class Control:
         """Steer `gateway`, whose session a reset replaces, and `webhook`."""
         self._gateway = gateway
         self.webhook = webhook
+        self._session.world.tell = self._announce
 
     @property
     def _session(self) -> Session:
@@ -73,7 +76,10 @@ class Control:
     async def _sign_in(self, request: web.Request) -> web.Response:
         asked, world = await _object(request), self._session.world
         users = sign_in(world, asked)
-        events = [user_created(world, user) for user in users]
+        events = [
+            event_of(world, world.record(user, "Create", world.ids.new("directory client"), told_changes(user)))
+            for user in users
+        ]
         if asked.get("announce", True):
             self.webhook.post(events)
         answer: Json = {"users": [render_user(world, user, ()) for user in users]}
@@ -139,8 +145,14 @@ class Control:
         await self.webhook.close()
         options = replace(session.world.options, seed=seed)
         self._gateway.session = Session.begin(options, seed)
+        self._session.world.tell = self._announce
         self.webhook = Webhook(lambda: self._session.world.options, seed)
         return web.json_response({"seed": seed})
+
+    def _announce(self, _: User, audit: Audit) -> None:
+        """Post what the API's own clients did to users, as Genesys Cloud does, when the options say so."""
+        if self._session.world.options.announce_changes:
+            self.webhook.post([event_of(self._session.world, audit)])
 
     async def _barriers(self, _: web.Request) -> web.Response:
         return web.json_response(self._session.barriers.to_json())

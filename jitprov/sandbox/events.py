@@ -1,8 +1,9 @@
-"""The audit event of a new user, in the envelope in which EventBridge carries it."""
+"""The audit event of a user, in the envelope in which EventBridge carries it."""
 
 from __future__ import annotations
 
 from jitprov.sandbox.answers import Json
+from jitprov.sandbox.audits import Audit
 from jitprov.sandbox.directory import User
 from jitprov.sandbox.world import World
 
@@ -12,24 +13,27 @@ _REGION = "eu-central-1"
 _TOLD = ("name", "email", "title", "department")
 
 
-def user_created(world: World, user: User) -> Json:
-    """Return the envelope that says that `user` was created, by a client of its own."""
-    now_s = world.clock.now_s()
-    instant = world.clock.iso(now_s)
-    changes = [{"property": name, "newValues": [user.profile[name]]} for name in _TOLD if user.profile.get(name)]
-    changes.append({"property": "state", "newValues": [user.state]})
+def told_changes(user: User) -> dict[str, str]:
+    """Return the properties that the audit of a new user tells."""
+    told = {name: str(user.profile[name]) for name in _TOLD if user.profile.get(name)}
+    return told | {"state": user.state}
+
+
+def event_of(world: World, audit: Audit) -> Json:
+    """Return the envelope that carries an audit. Absent things are `{}` or empty, as in the samples known."""
     body: Json = {
-        "id": world.ids.new("audit"),
+        "id": audit.id,
         "userHomeOrgId": world.organization_id,
         "username": {"id": ""},
-        "clientId": {"id": world.ids.new("directory client")},
+        "clientId": {"id": audit.client_id},
         "serviceName": "Directory",
-        "eventTime": instant,
-        "action": "Create",
+        "eventTime": audit.instant,
+        "action": audit.action,
         "entityType": "User",
-        "entity": {"id": user.id, "name": user.name},
-        "propertyChanges": changes,
+        "entity": {"id": audit.user_id, "name": audit.user_name},
+        "propertyChanges": [{"property": name, "newValues": [value]} for name, value in audit.changes.items()],
     }
+    instant = audit.instant
     return {
         "version": "0",
         "id": world.ids.new("event"),
@@ -40,7 +44,7 @@ def user_created(world: World, user: User) -> Json:
         "region": _REGION,
         "resources": [],
         "detail": {
-            "topicName": f"v2.audits.entitytype.User.entityid.{user.id}",
+            "topicName": f"v2.audits.entitytype.User.entityid.{audit.user_id}",
             "version": "2",
             "eventBody": body,
             "metadata": {"CorrelationId": world.ids.correlation_id()},

@@ -66,6 +66,7 @@ class SandboxOptions:
         skills_need_active_user: Whether skills of an inactive user are refused.
         version_conflict_share: Share of user and skill writes that meet a made-up concurrent change (409).
         sign_in_state: State of users made by the control port's sign-in when it does not say.
+        announce_changes: Whether changes of users by the API are posted too, those of the client itself included.
         webhook_url: Where user events are posted; none are posted when unset.
         webhook_key: Value of the key header.
         webhook_header: Name of the key header.
@@ -103,6 +104,7 @@ class SandboxOptions:
     skills_need_active_user: bool = False
     version_conflict_share: float = 0.0
     sign_in_state: StartState = "active"
+    announce_changes: bool = False
     webhook_url: str | None = None
     webhook_key: str = ""
     webhook_header: str = "X-API-Key"

@@ -10,10 +10,20 @@ from typing import Any
 from jitprov.sandbox.answers import ApiError, Json, Reply, bad_field, page_of
 from jitprov.sandbox.calls import Call, Handler
 from jitprov.sandbox.directory import User
+from jitprov.sandbox.events import told_changes
 from jitprov.sandbox.people_search import matching
 from jitprov.sandbox.station_routes import stations_of
 from jitprov.sandbox.world import World
 
+# What an audit calls a change of state: from, to.
+_ACTION_OF = {
+    ("deleted", "active"): "Restore",
+    ("deleted", "inactive"): "Restore",
+    ("inactive", "active"): "Activate",
+    ("active", "inactive"): "Deactivate",
+    ("active", "deleted"): "Delete",
+    ("inactive", "deleted"): "Delete",
+}
 _READ_ONLY = frozenset({"id", "selfUri", "version", "state"})
 _PROFILE_DEFAULTS: dict[str, Any] = {"acdAutoAnswer": False}
 _IN_EXPANSION_ONLY = ("profileSkills", "certifications", "locations", "employerInfo", "biography", "groups")
@@ -72,6 +82,7 @@ def create_user(call: Call) -> Reply:
         raise bad_field("email", "not an address", "invalid.value")
     profile = {name: value for name, value in body.items() if name not in {"divisionId", "state", "password"}}
     user = add_user(call.world, profile, state=body.get("state", "inactive"), division_id=body["divisionId"])
+    _tell(call, user, "Create", told_changes(user))
     return Reply(200, render_user(call.world, user, ()))
 
 
@@ -89,18 +100,23 @@ def update_user(call: Call) -> Reply:
     if "state" in body:
         if changes:
             raise bad_field("state", "must be the only field that changes")
+        action = _ACTION_OF.get((user.state, body["state"]), "Update")
         world.directory.set_state(user, body["state"])
+        _tell(call, user, action, {"state": user.state})
     else:
         _refuse_taken_address(world, changes.get("email"), user)
         if "manager" in changes:
             changes["manager"] = {"id": changes["manager"], "version": 1}
         world.directory.change(user, changes)
+        _tell(call, user, "Update", {name: str(value) for name, value in changes.items()})
     return Reply(200, render_user(world, user, ()))
 
 
 def delete_user(call: Call) -> Reply:
     """Mark a user deleted."""
-    call.world.directory.set_state(call.world.user(call.ids["userId"]), "deleted")
+    user = call.world.user(call.ids["userId"])
+    call.world.directory.set_state(user, "deleted")
+    _tell(call, user, "Delete", {"state": user.state})
     return Reply(200, {})
 
 
@@ -120,6 +136,7 @@ def add_user(world: World, profile: Json, *, state: str, division_id: str | None
     _refuse_taken_address(world, profile["email"], None)
     user = User(world.ids.new("user"), _PROFILE_DEFAULTS | profile, division["id"], state)
     world.directory.add(user)
+    world.welcome(user)
     return user
 
 
@@ -151,9 +168,17 @@ def _expand(world: World, user: User, name: str, entity: Json) -> None:
     elif name == "routingStatus":
         entity[name] = {"userId": user.id, "status": "OFF_QUEUE"}
     elif name == "authorization":
-        entity[name] = {"roles": [], "permissions": []}
-    elif name in {"groups", "locations", "profileSkills", "certifications"}:
+        held = dict.fromkeys(grant.role_id for grant, _ in world.access.grants_of(user.id))
+        roles = [{"id": role_id, "name": world.access.roles[role_id]} for role_id in held]
+        entity[name] = {"roles": roles, "permissions": []}
+    elif name == "groups":
+        entity[name] = [group.as_group() for group in world.access.groups.values() if user.id in group.members]
+    elif name in {"locations", "profileSkills", "certifications"}:
         entity.setdefault(name, [])
+
+
+def _tell(call: Call, user: User, action: str, changes: Json) -> None:
+    call.world.tell(user, call.world.record(user, action, call.client_id, changes))
 
 
 def _refuse_taken_address(world: World, email: str | None, own: User | None) -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from jitprov.sandbox import competence_routes, organization_routes, people_routes, phone_routes, station_routes
+from jitprov.sandbox import (
+    access_routes,
+    audit_routes,
+    circle_routes,
+    competence_routes,
+    organization_routes,
+    people_routes,
+    phone_routes,
+    sign_on_routes,
+    station_routes,
+)
 from jitprov.sandbox.calls import Route, RouteTable
 from jitprov.sandbox.schemas import operations
 
@@ -12,6 +22,10 @@ HANDLERS = (
     | phone_routes.ROUTES
     | station_routes.ROUTES
     | organization_routes.ROUTES
+    | access_routes.ROUTES
+    | circle_routes.ROUTES
+    | audit_routes.ROUTES
+    | sign_on_routes.ROUTES
 )
 
 

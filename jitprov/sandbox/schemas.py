@@ -28,6 +28,9 @@ _LARGE_PAGES = (
     "/api/v2/routing/skills",
     "/api/v2/routing/languages",
     "/api/v2/authorization/divisions",
+    "/api/v2/authorization/roles",
+    "/api/v2/groups",
+    "/api/v2/routing/queues",
 )
 # Codes that the API gives for one missing or excessive field rather than its general one.
 _OWN_CODES: dict[tuple[str, str], str] = {

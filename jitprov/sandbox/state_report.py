@@ -38,6 +38,7 @@ def _user(world: World, user: User) -> Json:
             for each, rating in user.languages.items()
         ],
         "utilization": user.utilization,
+        **world.access.report(user.id),
         "phones": [
             {
                 "id": phone.id,

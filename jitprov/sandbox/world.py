@@ -5,7 +5,11 @@ Mutated only on the server's loop by functions that do not await, so that every 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from jitprov.sandbox.access import Access, Grant
 from jitprov.sandbox.answers import ApiError, Json, not_found
+from jitprov.sandbox.audits import Audit
 from jitprov.sandbox.clock import SandboxClock
 from jitprov.sandbox.competence import organization_utilization
 from jitprov.sandbox.directory import Directory, User
@@ -38,6 +42,11 @@ class World:
         self.utilization = organization_utilization()
         self.telephony = seed_telephony(self.ids, made_at, self.home_division)
         self.directory = Directory()
+        self.access = Access(self.ids, made_at)
+        self.audits: list[Audit] = []
+        # Who is told of each audit of a change made by the API; the control port, which posts events.
+        self.tell: Callable[[User, Audit], None] = lambda _user, _audit: None
+        self.identity_providers: dict[str, Json] = {}
         self.invented_people = 0
         self._lags = self.ids.drawn("lags")
         self._conflicts = self.ids.drawn("conflicts")
@@ -53,6 +62,19 @@ class World:
             raise not_found("user", user_id, "general.resource.not.found")
         user.settle(self.clock.now_s())
         return user
+
+    def record(self, user: User, action: str, client_id: str, changes: Mapping[str, str]) -> Audit:
+        """Keep an audit of what was done to a user, and return it."""
+        now_s = self.clock.now_s()
+        audit_id, instant = self.ids.new("audit"), self.clock.iso(now_s)
+        audit = Audit(audit_id, now_s, instant, client_id, action, user.id, user.name, changes)
+        self.audits.append(audit)
+        return audit
+
+    def welcome(self, user: User) -> None:
+        """Give a new user what everyone holds."""
+        made_at, home_id = self.clock.iso(self.clock.now_s()), self.home_division["id"]
+        self.access.grant([Grant(user.id, role_id, home_id) for role_id in self.access.of_everyone], made_at)
 
     def lag_s(self, bounds: tuple[float, float]) -> float:
         """Draw a lag between two bounds, in sandbox seconds."""
