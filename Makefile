@@ -24,6 +24,7 @@ WORKER_ARGS ?=
 SANDBOX_ARGS ?=
 BENCH_ARGS ?=
 CRASH_ARGS ?=
+CHAOS_ARGS ?=
 USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
 
 ##@ Start here
@@ -84,6 +85,14 @@ crash: setup ## Each process killed at each thing it sends, a plain Celery chain
 .PHONY: crash-sample
 crash-sample: setup ## The same at points drawn by seed, under 3 minutes (CRASH_ARGS="--seed 7")
 	@PYTHONPATH=tests $(PY) -m reliability crash --sample 24 $(CRASH_ARGS)
+
+.PHONY: chaos
+chaos: setup ## 2,000 agents, 110 processes killed by seed, an API that fails in every way (CHAOS_ARGS="--seed 7")
+	@PYTHONPATH=tests $(PY) -m reliability chaos $(CHAOS_ARGS)
+
+.PHONY: chaos-quick
+chaos-quick: setup ## The same with 150 agents and 12 kills, about a minute
+	@PYTHONPATH=tests $(PY) -m reliability chaos --quick $(CHAOS_ARGS)
 
 .PHONY: reliability-report
 reliability-report: setup ## docs/reliability.md from the last runs of the reliability suites

@@ -40,6 +40,11 @@ class OwnRedis:
         for kept in self.folder.glob("append*"):  # a file, or from Redis 7 on a folder
             shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
 
+    @property
+    def pid(self) -> int:
+        """Its process id; 0 while it does not run."""
+        return self._process.pid if self._process else 0
+
     def answers(self) -> bool:
         with Redis.from_url(self.url, socket_timeout=1) as client:
             try:

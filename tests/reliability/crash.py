@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import multiprocessing
+import os
 import random
 import shutil
 import statistics
@@ -153,8 +154,9 @@ class Lanes:
 
 
 def _serve(orders: Connection, folder: Path) -> None:
+    parent = os.getppid()
     with Lane(folder) as lane:
-        while point := orders.recv():
+        while point := _next_order(orders, parent):
             try:
                 result = run(lane, point)
             except Exception:  # noqa: BLE001  told as what it is: a run that did not come to its end
@@ -162,6 +164,15 @@ def _serve(orders: Connection, folder: Path) -> None:
             if not result.wrong:
                 shutil.rmtree(folder / point.name, ignore_errors=True)
             orders.send(result)
+
+
+def _next_order(orders: Connection, parent: int) -> Point | None:
+    """Return the next point; None at the end, or when whoever gives orders is gone."""
+    while not orders.poll(1):
+        if os.getppid() != parent:
+            return None
+    point: Point | None = orders.recv()
+    return point
 
 
 # --- which points -----------------------------------------------------------------------------------------------

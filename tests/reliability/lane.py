@@ -252,7 +252,8 @@ class Lane:
         self, module: str, *arguments: str, says: str = "", wire: Tripwire | None = None, hurried: str = ""
     ) -> Forked:
         """Start a part; wait until its log has a word, unless it dies of its wire first."""
-        log = self.run_folder / f"{len(self.parts):02}-{arguments[0] if arguments else module}.log"
+        name = arguments[0] if module == "jitprov" else module
+        log = self.run_folder / f"{len(self.parts):03}-{name}.log"
         part = fork(module, arguments, self.environment(), log, wire=wire, hurried_app=hurried)
         self.parts.append(part)
         if says:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ from reliability.tripwire import Armed, Phase, Tripwire
 PLAIN_QUEUE = "celery"
 _QUIET_WITHIN_S = 75.0
 _RETURNED_WITHIN_S = 6.0
+# A message that comes back is in neither place for a moment.
+_LOOKS_IN_A_ROW = 4
 _HURRIED = "jitprov.celery:app"
 
 
@@ -144,19 +146,6 @@ class _Run:
         told = self.lane.run_folder / "tripped"
         return float(told.read_text() or 0) or None if told.exists() else None
 
-    def supervise(
-        self, part: Forked, start_anew: Callable[[], Forked], until_: Callable[[], bool], within_s: float
-    ) -> bool:
-        """Start a dead part anew, again and again, until something holds; tell whether it did in time."""
-        deadline = time.monotonic() + within_s
-        while not until_():
-            if time.monotonic() > deadline:
-                return False
-            if not part.alive():
-                part = start_anew()
-            time.sleep(0.05)
-        return True
-
     def queued(self, *queues: str) -> int:
         return sum(self.redis.llen(queue) for queue in queues)
 
@@ -197,13 +186,13 @@ class _Ours(_Run):
             if not self.receiver.alive():
                 self.receiver = self._start_receiver(None)
 
-        began, quiet = time.monotonic(), False
-        while time.monotonic() - began < _QUIET_WITHIN_S:
+        began, still = time.monotonic(), 0
+        while still < _LOOKS_IN_A_ROW and time.monotonic() - began < _QUIET_WITHIN_S:
             restart()
-            if watch.look() and not self.queued(*QUEUES) and not self._held_back(watch):
-                quiet = True
-                break
+            rests = watch.look() and not self.queued(*QUEUES) and not self._held_back(watch)
+            still = still + 1 if rests else 0
             time.sleep(0.05)
+        quiet = still == _LOOKS_IN_A_ROW
         evidence = self._evidence(ledger, watch, time.monotonic() - began if quiet else None)
         wrong = invariants.judge(evidence)
         died_at = self.died_at()
