@@ -16,6 +16,7 @@ from jitprov.ledger import Ledger
 from jitprov.receiver.app import create_app, listen, make_server
 from jitprov.receiver.intake import Intake
 from jitprov.receiver.wire import BoundedHttp
+from jitprov.sealing import Seals
 from jitprov.settings import Settings
 from own_redis import wait_until
 
@@ -32,12 +33,13 @@ class RunningReceiver:
         publish: Callable[[str], None] | None = None,
         *,
         http: type[BoundedHttp] = BoundedHttp,
+        seals: Seals | None = None,
         **settings: Any,
     ) -> None:
         self.published: list[str] = []
         values: dict[str, Any] = {"webhook_key": KEY, "receiver_port": 0} | settings
         self._settings = Settings(**values)
-        self.app: FastAPI = create_app(self._settings, ledger, publish or self.published.append)
+        self.app: FastAPI = create_app(self._settings, ledger, publish or self.published.append, seals=seals)
         self._server = make_server(self.app, self._settings, http)
         self._door = listen(self._settings)
         self.port: int = self._door.getsockname()[1]

@@ -32,11 +32,15 @@ def register(app: typer.Typer) -> None:
 
 def receiver() -> None:
     """The webhook: takes events, writes them to the ledger, enqueues chains."""
+    from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
     from jitprov.desk.room import Desk, make_room  # noqa: PLC0415  each part loads only what it needs
     from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
+    from jitprov.receiver.body import StartRule  # noqa: PLC0415
+    from jitprov.receiver.intake import new_id  # noqa: PLC0415
     from jitprov.receiver.keyring import Keyring  # noqa: PLC0415
-    from jitprov.wiring import make_budget, make_ledger  # noqa: PLC0415
+    from jitprov.receiver.quarantine import Warden  # noqa: PLC0415
+    from jitprov.wiring import make_budget, make_ledger, make_seals  # noqa: PLC0415
 
     chosen = settings()
     logs.setup(chosen.log_level)
@@ -46,8 +50,10 @@ def receiver() -> None:
     settle_s = chosen.settle_s / chosen.time_scale
     desk = Desk(ledger, make_budget(chosen), enqueue_again, chosen.message_grace_s, settle_s)
     keyring = Keyring(lambda: read_settings().webhook_keys, files_mark)
-    rooms = [make_room(desk, operator_key=chosen.operator_key.get_secret_value())]
-    serve(chosen, ledger, enqueue, keys=keyring.keys, rooms=rooms)
+    seals, operator_key = make_seals(chosen), chosen.operator_key.get_secret_value()
+    warden = Warden(ledger, seals, StartRule.from_settings(chosen), enqueue, new_id, chosen.message_grace_s)
+    rooms = [make_room(desk, operator_key=operator_key), make_quarantine_room(warden, operator_key=operator_key)]
+    serve(chosen, ledger, enqueue, keys=keyring.keys, seals=seals, rooms=rooms)
     keyring.close()
 
 

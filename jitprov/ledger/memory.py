@@ -250,17 +250,36 @@ class MemoryLedger:
                             del index[known]
             return dropped
 
-    def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
         """See `Ledger.quarantine`."""
         with self._lock:
             self.store.quarantine.appendleft(dict(entry))
+            if sealed:
+                until = self._now() + timedelta(seconds=sealed_for_s)
+                self.store.sealed_bodies[entry["id"]] = (sealed, until)
             while len(self.store.quarantine) > keep:
-                self.store.quarantine.pop()
+                self.store.sealed_bodies.pop(self.store.quarantine.pop().get("id", ""), None)
 
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """See `Ledger.quarantined`."""
         with self._lock:
             return list(self.store.quarantine)[:limit]
+
+    def sealed_body(self, entry_id: str) -> str:
+        """See `Ledger.sealed_body`."""
+        with self._lock:
+            sealed, until = self.store.sealed_bodies.get(entry_id, ("", self._now()))
+            return sealed if self._now() < until else ""
+
+    def release(self, entry_id: str) -> bool:
+        """See `Ledger.release`."""
+        with self._lock:
+            self.store.sealed_bodies.pop(entry_id, None)
+            for entry in self.store.quarantine:
+                if entry.get("id") == entry_id:
+                    self.store.quarantine.remove(entry)
+                    return True
+            return False
 
     def ping(self) -> datetime:
         """See `Ledger.ping`."""

@@ -52,6 +52,7 @@ class MemoryStore:
         self.users: dict[str, str] = {}
         self.emails: dict[str, str] = {}
         self.quarantine: deque[Mapping[str, str]] = deque()
+        self.sealed_bodies: dict[str, tuple[str, datetime]] = {}
         self.book_found = Book()
 
     # --- the shelf ------------------------------------------------------------------------------------------

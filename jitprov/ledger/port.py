@@ -163,12 +163,27 @@ class Ledger(Protocol):
         """Drop ready and cancelled provisionings that ended before an instant, with their ids; return how many."""
         ...
 
-    def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
-        """Keep a refused body's description (never its text) among the newest `keep`."""
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
+        """Keep a refused body's description among the newest `keep`, and its sealed text with it.
+
+        Args:
+            entry: Its `id`, and words about it; never its text.
+            keep: Entries; older ones go, with their text.
+            sealed: The body, sealed by whoever may read it; empty when it is not to be kept.
+            sealed_for_s: How long the text is kept at most, in real seconds.
+        """
         ...
 
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """Return quarantine entries, newest first."""
+        ...
+
+    def sealed_body(self, entry_id: str) -> str:
+        """Return the sealed text of a quarantine entry; empty when there is none, or no longer."""
+        ...
+
+    def release(self, entry_id: str) -> bool:
+        """Drop a quarantine entry and its text; False when there was none."""
         ...
 
     def ping(self) -> datetime:

@@ -11,6 +11,7 @@ ended:{state}            zset   ended, µs         while ended so               
 departments              hash   digest → sealed   for ever; a few dozen         write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
 quarantine               list   JSON              the newest 1,000              receiver
+quarantine:{its id}      string sealed body       14 days, or the entry's       receiver
 book                     hash   see lua/book.lua  for ever                      open, doubt, acknowledge
 """
 
@@ -52,7 +53,20 @@ from jitprov.ledger.redis_shelf import RedisShelf
 from jitprov.sealing import Seals
 
 _LUA = Path(__file__).parent / "lua"
-_SCRIPTS = ("write", "renew", "looked", "cancel", "due", "waiting", "forget", "open", "doubt", "acknowledge")
+_SCRIPTS = (
+    "write",
+    "renew",
+    "looked",
+    "cancel",
+    "due",
+    "waiting",
+    "forget",
+    "open",
+    "doubt",
+    "acknowledge",
+    "quarantine",
+    "release",
+)
 # What nobody may do on a ledger that was lost; see lua/book.lua.
 _GUARDED = ("accept", "claim")
 
@@ -377,17 +391,25 @@ class RedisLedger:
         )
 
     @reached
-    def quarantine(self, entry: Mapping[str, str], *, keep: int) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
         """See `Ledger.quarantine`."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.lpush(self._key("quarantine"), json.dumps(dict(entry)))
-        pipe.ltrim(self._key("quarantine"), 0, keep - 1)
-        pipe.execute()
+        args = [json.dumps(dict(entry)), entry.get("id", ""), sealed, max(int(sealed_for_s * 1000), 1), keep]
+        self._run["quarantine"](keys=[self._key("quarantine")], args=args)
 
     @reached
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """See `Ledger.quarantined`."""
         return [json.loads(entry) for entry in self._redis.lrange(self._key("quarantine"), 0, limit - 1)]
+
+    @reached
+    def sealed_body(self, entry_id: str) -> str:
+        """See `Ledger.sealed_body`."""
+        return cast("str | None", self._redis.get(self._key(f"quarantine:{entry_id}"))) or ""
+
+    @reached
+    def release(self, entry_id: str) -> bool:
+        """See `Ledger.release`."""
+        return bool(self._run["release"](keys=[self._key("quarantine")], args=[entry_id]))
 
     @reached
     def ping(self) -> datetime:

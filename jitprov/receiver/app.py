@@ -27,19 +27,21 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from jitprov import __version__, logs
-from jitprov.errors import ConfigurationError
+from jitprov.errors import ConfigurationError, DependencyDown
 from jitprov.ledger import Ledger
 from jitprov.receiver import answers
 from jitprov.receiver.auth import Doorkeeper
 from jitprov.receiver.body import StartRule
 from jitprov.receiver.contract import EVENTS_PATH
-from jitprov.receiver.group_commit import GroupCommit, Quarantine
+from jitprov.receiver.group_commit import GroupCommit
 from jitprov.receiver.intake import Intake
 from jitprov.receiver.measures import Measures
 from jitprov.receiver.publisher import Publisher
+from jitprov.receiver.quarantine import Quarantine
 from jitprov.receiver.readiness import Readiness
 from jitprov.receiver.strangers import Strangers
 from jitprov.receiver.wire import BoundedHttp
+from jitprov.sealing import Seals
 from jitprov.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def create_app(
     publish: Callable[[str], None],
     *,
     keys: Callable[[], Sequence[str]] | None = None,
+    seals: Seals | None = None,
 ) -> FastAPI:
     """Return the receiver. Its threads start and end with the application's lifespan.
 
@@ -64,6 +67,7 @@ def create_app(
         ledger: Written to from one thread for openings and one for the quarantine.
         publish: Sends a new provisioning's chain; called on a thread of its own.
         keys: Returns the active webhook keys; those of the settings when None.
+        seals: Seal the text of refused bodies; without a key it is not kept.
 
     Raises:
         ConfigurationError: No webhook key, or one that is too short.
@@ -87,6 +91,7 @@ def create_app(
             rule,
             commit,
             quarantine,
+            seals or Seals(),
             measures,
             Strangers(),
             settings.forwarded_header.lower().encode(),
@@ -105,7 +110,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # EventBridge takes a redirect for the end of it
         lifespan=rooms,
-        exception_handlers={HTTPException: _no_such_route},
+        exception_handlers={HTTPException: _no_such_route, DependencyDown: _part_away},
     )
     # As Starlette's route: FastAPI's own resolves dependencies that there are none of, for a sixth of the time.
     app.add_route("/events", _events, methods=["POST"])
@@ -142,6 +147,11 @@ async def _readyz(request: Request) -> Response:
 async def _metrics(request: Request) -> Response:
     measures: Measures = request.app.state.measures
     return Response(measures.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _part_away(_request: Request, error: Exception) -> Response:
+    """Answer 503 when another room on this port asked a part that is away."""
+    return answers.come_again(str(error))
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:
@@ -227,6 +237,7 @@ def serve(
     publish: Callable[[str], None],
     *,
     keys: Callable[[], Sequence[str]] | None = None,
+    seals: Seals | None = None,
     rooms: Sequence[APIRouter] = (),
 ) -> None:
     """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
@@ -236,12 +247,13 @@ def serve(
         ledger: See `create_app`.
         publish: See `create_app`.
         keys: See `create_app`.
+        seals: See `create_app`.
         rooms: Further routes on the same port, such as the operator's.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
-    app = create_app(settings, ledger, publish, keys=keys)
+    app = create_app(settings, ledger, publish, keys=keys, seals=seals)
     for room in rooms:
         app.include_router(room)
     server = make_server(app, settings)

@@ -1,13 +1,10 @@
-"""Openings of many requests → one write to the ledger. The 202 waits for it; nothing else may be answered before.
-
-Also the way into quarantine, on a thread of its own, so that wrong bodies never hold up right ones.
-"""
+"""Openings of many requests → one write to the ledger. The 202 waits for it; nothing else may be answered before."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from jitprov import logs
@@ -16,8 +13,6 @@ from jitprov.ledger import Ledger
 from jitprov.receiver.lane import Lane
 
 _log = logging.getLogger(__name__)
-
-QUARANTINE_KEPT = 1_000
 
 
 class GroupCommit:
@@ -79,34 +74,3 @@ class GroupCommit:
             duration_ms=round((time.perf_counter() - began) * 1000, 1),
         )
         return accepted
-
-
-class Quarantine:
-    """The one writer of quarantine entries: what was refused, where and why, never its text.
-
-    Args:
-        ledger: Keeps the newest `QUARANTINE_KEPT` entries; its clock stamps them.
-    """
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._lane: Lane[Mapping[str, str], None] = Lane("quarantine", self._write, waiting_max=500, batch_max=50)
-
-    @property
-    def alive(self) -> bool:
-        """True while entries are written."""
-        return self._lane.alive
-
-    def submit(self, entry: Mapping[str, str]) -> Future[list[None]]:
-        """Hand in an entry; see `Lane.submit`."""
-        return self._lane.submit([entry])
-
-    def close(self, *, within_s: float = 5.0) -> bool:
-        """Write what waits; see `Lane.close`."""
-        return self._lane.close(within_s=within_s)
-
-    def _write(self, entries: list[Mapping[str, str]]) -> list[None]:
-        at = self._ledger.ping().isoformat(timespec="milliseconds")
-        for entry in entries:
-            self._ledger.quarantine({"at": at, **entry}, keep=QUARANTINE_KEPT)
-        return [None] * len(entries)

@@ -7,7 +7,6 @@ ledger is away both are 503, since the sender repeats a 503 and no 4xx.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import random
 import time
@@ -28,10 +27,12 @@ from jitprov.errors import DependencyDown, LedgerLost
 from jitprov.receiver import answers
 from jitprov.receiver.auth import Doorkeeper
 from jitprov.receiver.body import Ignored, Reading, Refused, StartRule, read_body
-from jitprov.receiver.group_commit import GroupCommit, Quarantine
+from jitprov.receiver.group_commit import GroupCommit
 from jitprov.receiver.incoming import BODY_WITHIN_S, check_headers, read_stream
 from jitprov.receiver.measures import Measures
+from jitprov.receiver.quarantine import Item, Quarantine, describe
 from jitprov.receiver.strangers import Strangers, source_of
+from jitprov.sealing import Seals
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ _log = logging.getLogger(__name__)
 WRITE_WITHIN_S = 1.8
 
 _ASIDE_BYTES = 65_536
-_EVENT_IDS_KEPT = 20
 _CHANCE = random.Random()  # noqa: S311  seeded by the system with more than 122 bits, at the start
 
 
@@ -52,6 +52,7 @@ class Intake:
         rule: What starts a provisioning.
         commit: Writes openings.
         quarantine: Writes what was refused.
+        seals: Seal what goes into quarantine.
         measures: Counts.
         strangers: Who brought wrong keys.
         forwarded_header: See `strangers.source_of`.
@@ -64,6 +65,7 @@ class Intake:
     rule: StartRule
     commit: GroupCommit
     quarantine: Quarantine
+    seals: Seals
     measures: Measures
     strangers: Strangers
     forwarded_header: bytes
@@ -99,13 +101,13 @@ class Intake:
         raw = await read_stream(request, self.body_max_bytes, self.body_within_s)
         if len(raw) > _ASIDE_BYTES:
             # A megabyte takes tens of milliseconds to read; the others shall not wait for it.
-            readings = await asyncio.to_thread(read_body, raw, self.rule, _new_id)
+            readings = await asyncio.to_thread(read_body, raw, self.rule, new_id)
         else:
-            readings = read_body(raw, self.rule, _new_id)
+            readings = read_body(raw, self.rule, new_id)
         refused = [reading for reading in readings if isinstance(reading, Refused)]
         accepted = await self._write(
             [reading for reading in readings if isinstance(reading, Opening)],
-            _describe(raw, refused) if refused else None,
+            describe(raw, refused, self.seals) if refused else None,
         )
         self._count(readings, accepted)
         return _answer(readings, accepted, refused)
@@ -116,8 +118,8 @@ class Intake:
         wait_s = self.strangers.met(source, time.monotonic())
         return answers.too_often(wait_s) if wait_s else answers.wrong_key()
 
-    async def _write(self, openings: Sequence[Opening], entry: dict[str, str] | None) -> list[Acceptance]:
-        """Write openings and quarantine entry side by side.
+    async def _write(self, openings: Sequence[Opening], item: Item | None) -> list[Acceptance]:
+        """Write openings and quarantine item side by side.
 
         Raises:
             Turned: 503; what was written is found again when the sender repeats it.
@@ -125,9 +127,9 @@ class Intake:
         waited_for: list[Future[Any]] = []
         if openings:
             waited_for.append(self.commit.submit(openings))
-        if entry is not None:
-            logs.event(_log, "events_refused", level=logging.WARNING, **entry)
-            waited_for.append(self.quarantine.submit(entry))
+        if item is not None:
+            logs.event(_log, "events_refused", level=logging.WARNING, **item.entry)
+            waited_for.append(self.quarantine.submit(item))
         if not waited_for:
             return []
         waiting = [asyncio.wrap_future(future) for future in waited_for]
@@ -154,25 +156,11 @@ class Intake:
             logs.event(_log, "own_creates_ignored", level=logging.WARNING, count=own, remedy=remedy)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return a provisioning id."""
     # Not uuid4(): it asks the system each time, and the thread that waits for the answer stands in line for the
     # interpreter again, for milliseconds when the writer is busy. Ids must be unique, not secret.
     return provisioning_id_from(UUID(int=_CHANCE.getrandbits(128), version=4))
-
-
-def _describe(raw: bytes, refused: Sequence[Refused]) -> dict[str, str]:
-    """Return what the quarantine keeps of a body: enough to find it at the sender, nothing of its text."""
-    first = refused[0].error
-    event_ids = [reading.event_id for reading in refused if reading.event_id]
-    return {
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "size_bytes": str(len(raw)),
-        "field": first.field,
-        "cause": first.cause,
-        "remedy": first.remedy,
-        "refused": str(len(refused)),
-        "event_ids": " ".join(event_ids[:_EVENT_IDS_KEPT]),
-    }
 
 
 def _answer(readings: Sequence[Reading], accepted: Sequence[Acceptance], refused: Sequence[Refused]) -> Response:

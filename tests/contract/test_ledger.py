@@ -492,9 +492,33 @@ def test_forgetting_drops_only_what_ended_well_long_ago(kept: Kept) -> None:
 def test_quarantine_keeps_the_newest(ledger: Ledger) -> None:
     """Refused bodies are described newest first, and no more than asked are kept."""
     for number in range(5):
-        ledger.quarantine({"cause": str(number)}, keep=3)
+        entry = {"id": f"id-{number}", "cause": str(number)}
+        ledger.quarantine(entry, keep=3, sealed=f"sealed {number}", sealed_for_s=60)
 
     assert [entry["cause"] for entry in ledger.quarantined()] == ["4", "3", "2"]
+    bodies = [ledger.sealed_body(f"id-{number}") for number in range(5)]
+    assert bodies == ["", "", "sealed 2", "sealed 3", "sealed 4"]
+
+
+def test_quarantine_without_text(ledger: Ledger) -> None:
+    """A body that is not kept, and one whose time is over, leaves its description alone."""
+    ledger.quarantine({"id": "not-kept"}, keep=9)
+    ledger.quarantine({"id": "over"}, keep=9, sealed="sealed", sealed_for_s=0)
+    time.sleep(0.01)
+
+    assert [entry["id"] for entry in ledger.quarantined()] == ["over", "not-kept"]
+    assert ledger.sealed_body("not-kept") == ledger.sealed_body("over") == ledger.sealed_body("unknown") == ""
+
+
+def test_release_from_quarantine(ledger: Ledger) -> None:
+    """A released entry is gone with its text, once; the others stay."""
+    for name in ("a", "b", "c"):
+        ledger.quarantine({"id": name}, keep=9, sealed=f"sealed {name}", sealed_for_s=60)
+
+    assert ledger.release("b")
+    assert not ledger.release("b")
+    assert [entry["id"] for entry in ledger.quarantined()] == ["c", "a"]
+    assert (ledger.sealed_body("a"), ledger.sealed_body("b")) == ("sealed a", "")
 
 
 def test_a_ledger_out_of_reach_says_so(key_prefix: str) -> None:

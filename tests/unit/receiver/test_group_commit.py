@@ -1,4 +1,4 @@
-"""Openings and quarantine entries on their way into the ledger."""
+"""Openings on their way into the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from builders import an_opening
 from jitprov.errors import DependencyDown
-from jitprov.receiver.group_commit import QUARANTINE_KEPT, GroupCommit, Quarantine
+from jitprov.receiver.group_commit import GroupCommit
 from switched_ledger import SwitchedLedger
 
 
@@ -75,25 +75,3 @@ def test_ledger_away(ledger: SwitchedLedger) -> None:
     assert told == []
     assert commit.alive
     assert commit.close()
-
-
-def test_quarantine(ledger: SwitchedLedger) -> None:
-    """An entry is stamped by the ledger's clock; only the newest are kept."""
-    quarantine = Quarantine(ledger)
-    for number in range(QUARANTINE_KEPT + 5):
-        quarantine.submit({"field": str(number)}).result(10)
-
-    newest = ledger.quarantined(limit=10_000)
-    assert len(newest) == QUARANTINE_KEPT
-    assert newest[0] == {"at": "2026-11-23T09:00:00.000+00:00", "field": str(QUARANTINE_KEPT + 4)}
-    assert quarantine.close()
-
-
-def test_quarantine_away(ledger: SwitchedLedger) -> None:
-    """An entry that could not be kept is no success."""
-    quarantine = Quarantine(ledger)
-    ledger.away = True
-
-    with pytest.raises(DependencyDown):
-        quarantine.submit({"field": "body"}).result(10)
-    assert quarantine.close()
