@@ -37,7 +37,7 @@ from jitprov.sealing import Seals
 _log = logging.getLogger(__name__)
 
 # EventBridge gives up after 5 s; the promise is an answer within 2.5 s of the whole body, on a busy machine too.
-WRITE_WITHIN_S = 1.8
+WRITE_WITHIN_S = 1.5
 
 _ASIDE_BYTES = 65_536
 _CHANCE = random.Random()  # noqa: S311  seeded by the system with more than 122 bits, at the start
