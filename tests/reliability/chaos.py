@@ -1,9 +1,9 @@
 """`make chaos`: a whole morning while processes are killed at random by seed and the API misbehaves in every way.
 
 Receiver, two workers, reconciler and Redis run as `jitprov` starts them, under a supervisor that starts anew whatever
-ended; a sender delivers like EventBridge. When the last process was struck all must come to rest by itself, the API as bad as
-before, and the same invariants are judged as after each crash point. Seed, blows and fault rules are the same for the same seed; which
-request or moment they meet is not (`reliability.weather`).
+ended; a sender delivers like EventBridge. When the last process was struck all must come to rest by itself, the API as
+bad as before, and the same invariants are judged as after each crash point. Seed, blows and fault rules are the same
+for the same seed; which request or moment they meet is not (`reliability.weather`).
 """
 
 from __future__ import annotations

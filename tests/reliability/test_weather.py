@@ -30,7 +30,7 @@ def test_the_sandbox_understands_the_rules() -> None:
     """Every fault that is planned is one that the sandbox can do."""
     book = FaultBook(seed=1)
 
-    book.put(api_faults(7, within_api_s=1200))
+    book.put([*api_faults(7, within_api_s=1200)])
 
     assert {rule.kind for rule in book.rules} >= {
         "retry_after", "status", "reset", "truncate", "bad_json", "wrong_type", "html200", "hang", "expire_token",
