@@ -8,7 +8,17 @@ import typer
 from rich.markup import escape
 
 from jitprov import __version__
-from jitprov.cli import agents, demo, doctor, forecast, parts, quarantine, saml, up
+from jitprov.cli import (
+    agents,
+    demo,
+    doctor,
+    forecast,
+    parts,
+    quarantine,
+    saml,
+    up,
+    watch,
+)
 from jitprov.cli.output import Exit, end_with_error, say
 from jitprov.errors import ConfigurationError, DependencyDown, JitprovError
 from jitprov.settings import misspelt_variables
@@ -33,7 +43,18 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         say(f"[yellow]warning:[/] {escape(name)} is no setting and changes nothing{hint}")
 
 
-for _module in (demo, up, parts, agents, quarantine, doctor, forecast, saml):
+_MODULES = (
+    demo,
+    up,
+    parts,
+    agents,
+    watch,
+    quarantine,
+    doctor,
+    forecast,
+    saml,
+)
+for _module in _MODULES:
     _module.register(app)
 
 
