@@ -1,134 +1,160 @@
-"""Run the benchmark: `python -m benchmarks [--agents 2000] [--quick]`; writes build/bench.json and build/bench.png."""
+"""The stampede beside what people write instead: `python -m benchmarks`, some 19 minutes for 2,000 agents.
+
+Writes build/bench.json and build/bench.png, and each result as soon as it is there to build/bench/; `--resume` goes on
+from those. `--publish` puts the last whole run into README.md and docs/.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import platform
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import contenders, front_door, lean
-from benchmarks.arena import World
+from benchmarks import chart, crew, front_door, lean, report
+from benchmarks.bars import SANDBOX_SHARE_MAX, Verdict, figures_of, judge
 from benchmarks.judge import Score
+from benchmarks.plan import AGENTS, QUICK_AGENTS, TIME_SCALE, plan
+from benchmarks.store import Store
 
 _BUILD = Path("build")
-_OUT = Console(width=150)
-# Above this share of real time the sandbox itself would be what is measured.
-_SANDBOX_SHARE_MAX = 0.6
-
-
-def _runs(agents: int, scale: float) -> list[tuple[str, Callable[[], Score]]]:
-    few = min(agents, 200)
-    line, look = World(scale, line_id=True), World(scale)
-    return [
-        ("line_id_1", lambda: contenders.jitprov(line, agents)),
-        ("lookup_1", lambda: contenders.jitprov(look, agents)),
-        ("line_id_4", lambda: contenders.jitprov(line, agents, workers=4)),
-        ("naive", lambda: contenders.naive(look, agents)),
-        ("queued", lambda: contenders.queued(look, few, cap_s=90)),
-        ("plain_1", lambda: contenders.plain_celery(look, few, workers=1, cap_s=75)),
-        ("plain_2", lambda: contenders.plain_celery(look, few, workers=2, cap_s=75)),
-        ("plain_4", lambda: contenders.plain_celery(look, few, workers=4, cap_s=75)),
-        ("terraform", lambda: contenders.terraform(look, few, cap_s=120)),
-    ]
-
-
-def _table(scores: dict[str, Score]) -> Table:
-    names = ("contender", "agents", "ready", "wrong", "calls/agent", "429", "busiest min", "over", "first", "median")
-    table = Table(*names, "last", "drain ÷ floor", "sandbox busy", box=None, pad_edge=False, header_style="bold")
-    for score in scores.values():
-        table.add_row(
-            score.name + (" (stopped at its cap)" if score.capped else ""),
-            *(str(number) for number in (score.agents, score.ready, score.wrong)),
-            f"{score.calls_per_agent:.2f}",
-            str(score.answers_429),
-            str(score.worst_window),
-            str(score.windows_over),
-            *(f"{instant / 60:.2f} min" for instant in (score.first_s, score.median_s, score.last_s)),
-            f"{score.drain_ratio:.3f}",
-            f"{score.sandbox_share:.2f}",
-        )
-    return table
-
-
-def _figures(scores: dict[str, Score]) -> dict[str, Any]:
-    line, look, four = scores["line_id_1"], scores["lookup_1"], scores["line_id_4"]
-    ours = (line, look, four)
-    return {
-        "calls_per_agent_line_id": round(line.calls_per_agent, 4),
-        "calls_per_agent_lookup": round(look.calls_per_agent, 4),
-        "drain_ratio": round(max(line.drain_ratio, look.drain_ratio), 4),
-        "answers_429": sum(score.answers_429 for score in ours),
-        "windows_over_limit": sum(score.windows_over for score in ours),
-        "first_to_last_ratio": round(max(score.first_s / score.last_s for score in ours), 4),
-        "median_to_last_ratio": round(max(score.median_s / score.last_s for score in ours), 4),
-        "agents_wrong": sum(score.wrong for score in ours),
-        "drain_ratio_4_workers": round(four.drain_ratio, 4),
-        "baselines": {name: score.as_json() for name, score in scores.items() if score not in ours},
-    }
-
-
-def _draw(scores: dict[str, Score], path: Path) -> None:
-    from matplotlib.figure import Figure  # noqa: PLC0415  only where a chart is drawn
-
-    figure = Figure(figsize=(11, 6), dpi=110)
-    axes = figure.subplots()
-    longest = 1.0
-    for score in scores.values():
-        if score.curve:
-            shares = [(number + 1) / score.agents * 100 for number in range(len(score.curve))]
-            minutes = [instant / 60 for instant in score.curve]
-            axes.step([0.0, *minutes], [0.0, *shares], where="post", label=f"{score.name} ({score.agents} agents)")
-            longest = max(longest, minutes[-1])
-    ours = scores["line_id_1"]
-    floor = ours.agents * 3 / 300
-    axes.plot(
-        [0, floor], [0, 100], linestyle=":", color="grey", label=f"floor: {ours.agents} agents x 3 calls at 300/min"
-    )
-    axes.set_xlabel("minutes since the first sign-in (API time)")
-    axes.set_ylabel("agents call-ready, %")
-    axes.set_xlim(0, longest * 1.03)
-    axes.set_ylim(0, 104)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path)
+_PAGES = (Path("README.md"), Path("docs/benchmark.md"))
+_CHART = Path("docs/benchmark.png")
+_OUT = Console(width=170)
 
 
 def main() -> None:
     """Measure, print, draw, write; refuse figures where the sandbox was the bottleneck."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--agents", type=int, default=2000)
-    parser.add_argument("--time-scale", type=float, default=10.0)
-    parser.add_argument("--quick", action="store_true", help="200 agents, and no baselines but the naive one")
-    parser.add_argument("--only", nargs="*", help="names of runs; prints their scores and writes nothing")
+    parser.add_argument("--agents", type=int, default=0, help=f"who sign in; {AGENTS} (quick: {QUICK_AGENTS})")
+    parser.add_argument("--time-scale", type=float, default=TIME_SCALE, help="API seconds per real second")
+    parser.add_argument("--quick", action="store_true", help="few agents, and no baselines but the naive one")
+    parser.add_argument("--only", nargs="*", default=[], metavar="RUN", help="these runs alone; writes no figures")
+    parser.add_argument("--resume", action="store_true", help="go on from the results of the last run")
+    parser.add_argument("--publish", action="store_true", help="measure nothing; put the last run into the pages")
     chosen = parser.parse_args()
-    agents = 200 if chosen.quick else chosen.agents
-    scores: dict[str, Score] = {}
-    began = time.monotonic()
-    for name, run in _runs(agents, chosen.time_scale):
-        wanted = chosen.only if chosen.only is not None else ["line_id_1", "lookup_1", "line_id_4", "naive"]
-        if (chosen.quick or chosen.only is not None) and name not in wanted:
-            continue
-        scores[name] = run()
-        _OUT.print(f"{time.monotonic() - began:5.0f} s  {name}: {scores[name].ready} of {scores[name].agents} ready")
-    _OUT.print(_table(scores))
-    if chosen.only is not None:
-        return
-    figures = {**_figures(scores), **front_door.measure(2000), **lean.measure()}
-    busiest = max(score.sandbox_share for score in scores.values())
-    if busiest > _SANDBOX_SHARE_MAX:
-        parser.exit(1, f"no figures: the sandbox was busy {busiest:.0%} of the time; lower --time-scale\n")
+    store = Store(_BUILD / ("bench-quick" if chosen.quick else "bench"))
+    if chosen.publish:
+        parser.exit(_publish(store))
+    agents = chosen.agents or (QUICK_AGENTS if chosen.quick else AGENTS)
+    if not chosen.resume and not chosen.only:
+        store.clear()
+    parser.exit(_Bench(store, agents, chosen.time_scale, quick=chosen.quick, only=tuple(chosen.only)).run())
+
+
+class _Bench:
+    """One run of the benchmark."""
+
+    def __init__(self, store: Store, agents: int, scale: float, *, quick: bool, only: tuple[str, ...]) -> None:
+        self._store = store
+        self._agents = agents
+        self._quick = quick
+        self._only = only
+        self._runs = [run for run in plan(agents, scale) if (run.name in only if only else run.quick or not quick)]
+        self._began_s = time.monotonic()
+        self._failures: list[str] = []
+
+    def run(self) -> int:
+        """Return the exit code: 1 when something could not be measured or a promise was broken."""
+        scores: dict[str, Score] = {}
+        for run in self._runs:
+            kept = self._store.score(run.name)
+            if kept is None or self._only:
+                made = self._try(run.name, lambda run=run: run.make().as_json(curve=True))  # type: ignore[misc]
+                kept = Score.from_json(made) if made else None
+            if kept:
+                scores[run.name] = kept
+                if kept.sandbox_share > SANDBOX_SHARE_MAX:
+                    self._failures.append(f"{run.name}: the sandbox was busy {kept.sandbox_share:.0%} of the time")
+        if self._only:
+            _OUT.print(report.score_table(scores.values()))
+            return int(bool(self._failures))
+        measured: dict[str, Any] = {}
+        for name, measure in self._measurements():
+            measured |= self._store.kept(name) or self._try(name, measure) or {}
+        self._store.keep("about", {"agents": self._agents, "quick": self._quick, **_machine()})
+        verdicts = _written(scores, measured, quick=self._quick)
+        for failure in self._failures:
+            _OUT.print(f"[red]{failure}[/]")
+        _OUT.print(f"{time.monotonic() - self._began_s:.0f} s in all; build/bench.json, build/bench.png")
+        return int(bool(self._failures) or any(verdict.broken for verdict in verdicts))
+
+    def _measurements(self) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+        agents = 100
+        return [
+            ("receiver", lambda: front_door.measure(2000, rounds=3 if self._quick else 5)),
+            ("steps", lambda: lean.measure(agents if self._quick else 2 * agents)),
+            *([] if self._quick else [("workers", lambda: crew.measure_beside_bare(200))]),
+        ]
+
+    def _try(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+        """Return what was measured, kept for a later run; one failure is tried again, a second one told."""
+        for last in (False, True):
+            try:
+                content = make()
+            except Exception as error:  # noqa: BLE001  one contender's failure must not cost the others' results
+                _OUT.print(
+                    f"{self._clock()}  {name}: [red]{type(error).__name__}: {_last_line(error)}[/]", soft_wrap=True
+                )
+                if last:
+                    self._failures.append(f"{name}: not measured ({type(error).__name__}); again with --resume")
+            else:
+                self._store.keep(name, content)
+                ready = f"{content['ready']} of {content['agents']} ready" if "ready" in content else "measured"
+                _OUT.print(f"{self._clock()}  {name}: {ready}")
+                return content
+        return None
+
+    def _clock(self) -> str:
+        return f"{time.monotonic() - self._began_s:5.0f} s"
+
+
+def _last_line(error: Exception) -> str:
+    # A part that does not start quotes its log; what it died of stands before the path of the whole.
+    lines = str(error).splitlines() or [""]
+    return lines[0] if len(lines) < 3 else f"{lines[0]} {lines[-2]}"
+
+
+def _machine() -> dict[str, Any]:
+    return {"processors": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+
+
+def _written(scores: dict[str, Score], measured: dict[str, Any], *, quick: bool) -> list[Verdict]:
+    figures = figures_of(scores, measured)
+    verdicts = judge(scores, figures, quick=quick)
+    _OUT.print(report.score_table(scores.values()))
+    _OUT.print(report.bar_table(verdicts))
+    _OUT.print_json(data={name: value for name, value in measured.items() if name not in figures})
     _BUILD.mkdir(exist_ok=True)
-    (_BUILD / "bench.json").write_text(json.dumps({"agents": agents, **figures}, indent=2) + "\n")
-    _draw(scores, _BUILD / "bench.png")
-    _OUT.print_json(data={name: value for name, value in figures.items() if name != "baselines"})
-    _OUT.print(f"{time.monotonic() - began:.0f} s in all; build/bench.json, build/bench.png")
+    report.write_figures(_BUILD / "bench.json", figures, scores)
+    chart.draw(scores, _BUILD / "bench.png")
+    return verdicts
+
+
+def _publish(store: Store) -> int:
+    about = store.kept("about") or {}
+    runs = plan(int(about.get("agents", AGENTS)), TIME_SCALE)
+    scores = {run.name: score for run in runs if (score := store.score(run.name))}
+    measured: dict[str, Any] = {}
+    for name in ("receiver", "steps", "workers"):
+        measured |= store.kept(name) or {}
+    lacking = [run.name for run in runs if run.name not in scores]
+    if lacking or not measured or about.get("agents") != AGENTS:
+        _OUT.print(f"nothing to publish: a whole run of {AGENTS} agents is needed; lacking: {', '.join(lacking)}")
+        return 1
+    figures = figures_of(scores, measured)
+    more = {name: value for name, value in {**measured, **about}.items() if name not in figures}
+    parts = report.page_parts(list(scores.values()), judge(scores, figures, quick=False), more)
+    for page in _PAGES:
+        _OUT.print(f"{page}: {'filled' if report.fill(page, parts) else 'unchanged'}")
+    shutil.copyfile(_BUILD / "bench.png", _CHART)
+    return 0
 
 
 if __name__ == "__main__":

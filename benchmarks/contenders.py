@@ -10,11 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.arena import Arena, World, ids_of, wait_for
+from benchmarks.arena import DEPARTMENTS, Arena, World, ids_of, wait_for
+from benchmarks.crew import Crew
 from benchmarks.guides import Guide, Refused
-from benchmarks.judge import Score, score
+from benchmarks.judge import Score, Start, score
 from jitprov.domain.provisioning import State
+from jitprov.settings import Settings
 from jitprov.wiring import make_ledger
 
 _HERE = Path(__file__).parent
@@ -22,36 +25,56 @@ _HERE = Path(__file__).parent
 ASSIGNED_WITHIN_S = 1.0
 
 
-def jitprov(world: World, agents: int, *, workers: int = 1, cap_s: float = 600.0) -> Score:
-    """The whole corridor: events by webhook, receiver, reconciler, any number of workers on one budget."""
+def jitprov(world: World, agents: int, *, workers: int = 1, restless: bool = False, cap_s: float = 600.0) -> Score:
+    """The whole corridor: events by webhook, receiver, reconciler, any number of workers on one budget.
+
+    Args:
+        world: The sandbox.
+        agents: Who sign in at once.
+        workers: How many there are from the start.
+        restless: A further worker comes when a third is ready; the first is killed when two thirds are.
+        cap_s: Longest real time.
+    """
+    crew = Crew("crew", workers=workers + restless).parts
+    # A killed worker's leases and messages are missed in real time; it must pass as fast as the API's.
+    patience = _scaled_patience(world.time_scale) if restless else {}
     name = f"jitprov, {'line id' if world.line_id else 'look-up'}, {workers} worker{'s' * (workers > 1)}"
-    with Arena(world) as arena:
-        worker = arena.parts["worker"]
-        crew = [
-            replace(
-                worker,
-                name=f"worker{number}",
-                argv=(*worker.argv, "--hostname", f"w{number}@%h"),
-                log_path=worker.log_path.with_name(f"worker{number}.log"),
-            )
-            for number in range(workers)
-        ]
-        arena.start(arena.parts["receiver"], arena.parts["reconciler"], *crew)
+    with Arena(world, **patience) as arena:
+        parts = crew(arena.parts["worker"])
+        arena.start(arena.parts["receiver"], arena.parts["reconciler"], *parts[:workers])
         arena.open_corridor()
         ledger = make_ledger(arena.settings)
-        began_s = arena.now_s()
-        users = arena.control.sign_in(count=agents, departments=["Seasonal_Retail", "Seasonal_Tech_Support"])
+        start = Start.now(arena.control)
+        users = arena.control.sign_in(count=agents, departments=list(DEPARTMENTS))
 
-        def done() -> bool:
+        def ended(share: float = 1.0) -> bool:
             counts = ledger.count()
-            return sum(counts[state] for state in State if state.ended) >= agents
+            return sum(counts[state] for state in State if state.ended) >= agents * share
 
-        capped = wait_for(done, cap_s=cap_s)
+        if restless:
+            name += ", one added, one killed"
+            wait_for(lambda: ended(1 / 3), cap_s=cap_s)
+            arena.start(parts[-1])
+            wait_for(lambda: ended(2 / 3), cap_s=cap_s)
+            arena.kill(parts[0])
+        capped = wait_for(ended, cap_s=cap_s)
         ledger.close()
         # The API answers 202 and sets the default station a moment later: the state is judged when it has.
         ended_s = arena.now_s()
         wait_for(lambda: arena.now_s() > ended_s + ASSIGNED_WITHIN_S, cap_s=5)
-        return score(name, arena.control, users, began_s, capped=capped)
+        return score(name, arena.control, users, start, capped=capped, time_scale=world.time_scale)
+
+
+def _scaled_patience(scale: float) -> dict[str, Any]:
+    usual = Settings.model_fields
+    least = {
+        "lease_s": 5.0,
+        "connect_timeout_s": 0.5,
+        "read_timeout_s": 2.0,
+        "message_grace_s": 1.0,
+        "reconcile_every_s": 0.5,
+    }
+    return {name: max(bound, float(usual[name].default) / scale) for name, bound in least.items()}
 
 
 def _guided(
@@ -59,7 +82,7 @@ def _guided(
 ) -> Score:
     with Arena(world) as arena:
         users = arena.sign_in_silently(agents)
-        began_s = arena.now_s()
+        start = Start.now(arena.control)
         guide = make(arena)
 
         def provision(user_id: str) -> None:
@@ -77,7 +100,7 @@ def _guided(
             waiting = [pool.submit(provision, user_id) for user_id in ids_of(users)]
             capped = wait_for(lambda: all(future.done() for future in waiting), cap_s=cap_s)
             guide.stopped.set()
-        return score(name, arena.control, users, began_s, capped=capped)
+        return score(name, arena.control, users, start, capped=capped, time_scale=world.time_scale)
 
 
 def naive(world: World, agents: int, *, cap_s: float = 120.0) -> Score:
@@ -124,7 +147,7 @@ def plain_celery(world: World, agents: int, *, workers: int = 1, cap_s: float = 
         ]
         arena.start(*crew)
         users = arena.sign_in_silently(agents)
-        began_s = arena.now_s()
+        start = Start.now(arena.control)
         sender = replace(
             sample,
             name="sender",
@@ -139,4 +162,4 @@ def plain_celery(world: World, agents: int, *, workers: int = 1, cap_s: float = 
             return sum(1 for user in arena.control.state()["users"] if user["default_station_id"]) >= agents
 
         capped = wait_for(done, cap_s=cap_s)
-        return score(name, arena.control, users, began_s, capped=capped)
+        return score(name, arena.control, users, start, capped=capped, time_scale=world.time_scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.arena import Arena, World, wait_for
+from benchmarks.arena import DEPARTMENTS, Arena, World, wait_for
 from jitprov.domain.provisioning import State
 from jitprov.ledger.redis import RedisLedger
 from jitprov.stack.part import Part
@@ -67,6 +67,12 @@ def measure(crew: Crew, agents: int = 200, *, cap_s: float = 120.0) -> dict[str,
     }
 
 
+def measure_beside_bare(agents: int) -> dict[str, Any]:
+    """Return processor time per agent through a real worker, Celery's part included, for the table."""
+    found = measure(Crew("one worker"), agents)
+    return {"worker_cpu_ms_per_agent": found["cpu_ms_per_agent"], "worker_agents_per_s": found["agents_per_s"]}
+
+
 def _sign_in(arena: Arena, ledger: RedisLedger, agents: int, in_all: int, cap_s: float) -> bool:
-    arena.control.sign_in(count=agents, departments=["Seasonal_Retail", "Seasonal_Tech_Support"])
+    arena.control.sign_in(count=agents, departments=list(DEPARTMENTS))
     return wait_for(lambda: ledger.count()[State.READY] >= in_all, cap_s=cap_s)

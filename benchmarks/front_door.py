@@ -15,11 +15,10 @@ from jitprov.stack.ports import WantedPort, choose_ports
 from jitprov.stack.probes import answers_http
 
 EVENTS = 2000
-_ROUNDS = 3
 
 
-def measure(number: int = EVENTS) -> dict[str, Any]:
-    """Return the figures of three servers, measured in turn, three rounds, the median of each."""
+def measure(number: int = EVENTS, *, rounds: int = 3) -> dict[str, Any]:
+    """Return the figures of three servers, measured in turn, some rounds, the median of each."""
     with Arena(World(1.0)) as arena:
         receiver = arena.parts["receiver"]
         ports = choose_ports([WantedPort("bench", "127.0.0.1", 0)] * 2)
@@ -40,7 +39,7 @@ def measure(number: int = EVENTS) -> dict[str, Any]:
         for port in doors.values():
             apply_load(port, events(100), key=key)
         runs: dict[str, list[Load]] = {name: [] for name in doors}
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             for name, port in doors.items():
                 runs[name].append(apply_load(port, events(number if name != "inside" else number // 4), key=key))
     per_s = {name: median(run.per_s for run in taken) for name, taken in runs.items()}

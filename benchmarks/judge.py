@@ -6,10 +6,12 @@ sandbox' final state is not what the rules say.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 from jitprov.cli.acceptance import wrong_agents
 from jitprov.rules.loader import load_rules
@@ -37,7 +39,9 @@ class Score:
         last_s: The last.
         drain_ratio: `last_s` against the time that the calls need at the allowed rate.
         capped: True when the contender was stopped at its time cap.
-        sandbox_share: Share of real time that the sandbox was busy.
+        sandbox_share: Share of the run's real time that the sandbox was busy; at 1 it would be what is measured.
+        machine_share: Share of all processors that was in use during the run, by whomever.
+        time_scale: API seconds per real second.
         curve: Instants at which agents became ready, ascending.
     """
 
@@ -55,18 +59,59 @@ class Score:
     drain_ratio: float
     capped: bool
     sandbox_share: float
+    machine_share: float
+    time_scale: float
     curve: tuple[float, ...]
+
+    @property
+    def failed(self) -> int:
+        """Agents that did not become ready."""
+        return self.agents - self.ready
 
     @property
     def calls_per_agent(self) -> float:
         """Calls for each agent that signed in."""
         return self.calls / self.agents
 
-    def as_json(self) -> dict[str, Any]:
-        """Return all but the curve."""
-        content = asdict(self)
-        del content["curve"]
-        return content | {"calls_per_agent": round(self.calls_per_agent, 4)}
+    def as_json(self, *, curve: bool = False) -> dict[str, Any]:
+        """Return it for a file, without the curve unless asked."""
+        content = asdict(self) | {"calls_per_agent": round(self.calls_per_agent, 4), "failed": self.failed}
+        return content if curve else {name: value for name, value in content.items() if name != "curve"}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return what `as_json(curve=True)` gave."""
+        held = {each.name: content[each.name] for each in fields(cls)}
+        return cls(**{**held, "curve": tuple(content["curve"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The moment at which a run begins: what is counted from here on is its own.
+
+    Attributes:
+        at_s: Sandbox instant.
+        busy_s: Processor time of the sandbox so far.
+        real_s: A steady count of real seconds.
+        machine: Processor ticks of the whole machine: in use, in all.
+    """
+
+    at_s: float
+    busy_s: float
+    real_s: float
+    machine: tuple[int, int]
+
+    @classmethod
+    def now(cls, control: SandboxControl) -> Self:
+        """Return this moment."""
+        oracle = control.oracle()
+        return cls(float(oracle["now_s"]), float(oracle["sandbox_busy_s"]), time.monotonic(), _machine_ticks())
+
+
+def _machine_ticks() -> tuple[int, int]:
+    ticks = [int(number) for number in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    return sum(ticks) - idle, sum(ticks)
 
 
 def ready_instants(control: SandboxControl, user_ids: Sequence[str]) -> dict[str, float]:
@@ -84,7 +129,13 @@ def ready_instants(control: SandboxControl, user_ids: Sequence[str]) -> dict[str
 
 
 def score(
-    name: str, control: SandboxControl, users: Sequence[Mapping[str, Any]], began_s: float, *, capped: bool
+    name: str,
+    control: SandboxControl,
+    users: Sequence[Mapping[str, Any]],
+    start: Start,
+    *,
+    capped: bool,
+    time_scale: float,
 ) -> Score:
     """Judge a contender that has ended.
 
@@ -92,15 +143,17 @@ def score(
         name: Of the contender.
         control: Of the sandbox it worked on.
         users: Who signed in.
-        began_s: Sandbox instant of the first sign-in.
+        start: The moment of the first sign-in.
         capped: Whether it was stopped.
+        time_scale: API seconds per real second.
     """
+    end = Start.now(control)
     ids = [user["id"] for user in users]
     instants = ready_instants(control, ids)
     oracle = control.oracle()
     state = {user["id"]: user for user in control.state()["users"]}
     wrong = {each.user_id for each in wrong_agents([state[user_id] for user_id in ids], load_rules())}
-    curve = tuple(sorted(instant - began_s for user_id, instant in instants.items()))
+    curve = tuple(sorted(instant - start.at_s for user_id, instant in instants.items()))
     calls = int(oracle["calls"]) + int(oracle["token_calls"])
     floor_s = int(oracle["calls"]) / oracle["limit"] * 60
     last_s = curve[-1] if curve else 0.0
@@ -118,6 +171,8 @@ def score(
         last_s=last_s,
         drain_ratio=last_s / floor_s if floor_s else 0.0,
         capped=capped,
-        sandbox_share=float(oracle["sandbox_busy_share"]),
+        sandbox_share=(end.busy_s - start.busy_s) / (end.real_s - start.real_s),
+        machine_share=(end.machine[0] - start.machine[0]) / max(1, end.machine[1] - start.machine[1]),
+        time_scale=time_scale,
         curve=curve,
     )

@@ -25,6 +25,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jitprov import __version__, logs
 from jitprov.errors import ConfigurationError, DependencyDown
@@ -78,7 +79,8 @@ def create_app(
     async def rooms(app: FastAPI) -> AsyncIterator[None]:
         measures = Measures()
         publisher = Publisher(publish, measures.count_publishes)
-        commit = GroupCommit(ledger, settings.message_grace_s, publisher.offer)
+        wake = asyncio.get_running_loop().call_soon_threadsafe
+        commit = GroupCommit(ledger, settings.message_grace_s, publisher.offer, deliver=wake)
         quarantine = Quarantine(ledger)
         measures.show(
             "jitprov_receiver_openings_waiting", "Openings that wait for their write.", lambda: commit.waiting
@@ -112,8 +114,9 @@ def create_app(
         lifespan=rooms,
         exception_handlers={HTTPException: _no_such_route, DependencyDown: _part_away},
     )
-    # As Starlette's route: FastAPI's own resolves dependencies that there are none of, for a sixth of the time.
+    # For the contract, and for whoever comes with another method; deliveries go by the short way.
     app.add_route("/events", _events, methods=["POST"])
+    app.add_middleware(_ShortWay)
     app.get("/healthz")(_healthz)
     app.get("/readyz")(_readyz)
     app.get("/metrics")(_metrics)
@@ -126,6 +129,23 @@ def create_app(
 
     app.openapi = contract  # type: ignore[method-assign]  # FastAPI's way of adding to it
     return app
+
+
+class _ShortWay:
+    """Hands deliveries to the intake, past the router and what stands around it, which took a fifth of their time.
+
+    The intake never raises and answers everything itself, so nothing that stands there is missed.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/events" and scope["method"] == "POST":
+            answer = await _events(Request(scope, receive))
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 async def _events(request: Request) -> Response:

@@ -24,6 +24,7 @@ class GroupCommit:
         on_new: Is told the ids of new provisionings after each write, on the writer's thread. Told here and not by
             the request, so that a write which outlives its request is published too. Must not block or raise.
         waiting_max: Openings that may wait.
+        deliver: See `Lane`.
     """
 
     def __init__(
@@ -33,11 +34,14 @@ class GroupCommit:
         on_new: Callable[[Sequence[str]], None] = lambda _: None,
         *,
         waiting_max: int = 10_000,
+        deliver: Callable[[Callable[[], None]], object] = lambda give: give(),
     ) -> None:
         self._ledger = ledger
         self._look_after_s = look_after_s
         self._on_new = on_new
-        self._lane: Lane[Opening, Acceptance] = Lane("group commit", self._write, waiting_max=waiting_max)
+        self._lane: Lane[Opening, Acceptance] = Lane(
+            "group commit", self._write, waiting_max=waiting_max, deliver=deliver
+        )
 
     @property
     def alive(self) -> bool:

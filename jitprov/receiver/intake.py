@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -132,7 +133,7 @@ class Intake:
             waited_for.append(self.quarantine.submit(item))
         if not waited_for:
             return []
-        waiting = [asyncio.wrap_future(future) for future in waited_for]
+        waiting = [_awaitable(future) for future in waited_for]
         try:
             async with asyncio.timeout(self.write_within_s):
                 await (asyncio.gather(*waiting) if len(waiting) > 1 else waiting[0])
@@ -154,6 +155,35 @@ class Intake:
         if own := reasons.count("own_client"):
             remedy = "if another program creates users with jitprov's OAuth client, give it one of its own"
             logs.event(_log, "own_creates_ignored", level=logging.WARNING, count=own, remedy=remedy)
+
+
+def _awaitable(future: Future[Any]) -> asyncio.Future[Any]:
+    """Return what this event loop can wait for; cancelling it cancels the future.
+
+    asyncio's own `wrap_future` wakes the loop once for each. A lane that delivers on the loop has it woken once for all
+    that one write carried; for any other, this does as asyncio does.
+    """
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[Any] = loop.create_future()
+
+    def tell() -> None:
+        if waiting.done():
+            return
+        if error := future.exception():
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(future.result())
+
+    def told(_: Future[Any]) -> None:
+        if threading.get_ident() == home:
+            tell()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(tell)
+
+    home = threading.get_ident()
+    future.add_done_callback(told)
+    waiting.add_done_callback(lambda given_up: future.cancel() if given_up.cancelled() else None)
+    return waiting
 
 
 def new_id() -> str:

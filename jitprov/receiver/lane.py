@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Generic, TypeVar
 
 from jitprov import logs
@@ -30,13 +31,22 @@ class Lane(Generic[T, R]):
         call: Takes many items, returns an answer for each, in their order. Runs on the lane's thread.
         waiting_max: Items that may wait.
         batch_max: Items that one call takes, unless one who waits brings more by himself.
+        deliver: Runs what gives all who waited for one call their answers; on another thread, to wake that one once
+            and not for each of them. When it raises RuntimeError, as a closed event loop does, they get them here.
     """
 
     def __init__(
-        self, name: str, call: Callable[[list[T]], list[R]], *, waiting_max: int = 10_000, batch_max: int = 1_000
+        self,
+        name: str,
+        call: Callable[[list[T]], list[R]],
+        *,
+        waiting_max: int = 10_000,
+        batch_max: int = 1_000,
+        deliver: Callable[[Callable[[], None]], object] = lambda give: give(),
     ) -> None:
         self._name = name
         self._call = call
+        self._deliver = deliver
         self._waiting_max = waiting_max
         self._batch_max = batch_max
         self._queue: deque[tuple[Sequence[T], Future[list[R]]]] = deque()
@@ -103,22 +113,33 @@ class Lane(Generic[T, R]):
 
     def _run(self) -> None:
         while taken := self._take():
+            give = partial(_give, taken, self._answers(taken))
             try:
-                answers = self._call([item for items, _ in taken for item in items])
-                parts = iter(answers)
-                shares = [[next(parts) for _ in items] for items, _ in taken]
-            except Exception as error:  # noqa: BLE001  whoever waits decides; the lane must go on
-                level = logging.WARNING if isinstance(error, DependencyDown) else logging.ERROR
-                logs.event(
-                    _log,
-                    "lane_call_failed",
-                    level=level,
-                    lane=self._name,
-                    requests=len(taken),
-                    cause=type(error).__name__,
-                )
-                for _, future in taken:
-                    future.set_exception(error)
-                continue
-            for (_, future), share in zip(taken, shares, strict=True):
-                future.set_result(share)
+                self._deliver(give)
+            except RuntimeError:
+                give()
+
+    def _answers(self, taken: Sequence[tuple[Sequence[T], Future[list[R]]]]) -> list[list[R]] | Exception:
+        """Return each one's answers, or the error of the call that carried them all."""
+        try:
+            parts = iter(self._call([item for items, _ in taken for item in items]))
+            return [[next(parts) for _ in items] for items, _ in taken]
+        except Exception as error:  # noqa: BLE001  whoever waits decides; the lane must go on
+            level = logging.WARNING if isinstance(error, DependencyDown) else logging.ERROR
+            logs.event(
+                _log,
+                "lane_call_failed",
+                level=level,
+                lane=self._name,
+                requests=len(taken),
+                cause=type(error).__name__,
+            )
+            return error
+
+
+def _give(taken: Sequence[tuple[Sequence[T], Future[list[R]]]], answers: list[list[R]] | Exception) -> None:
+    for number, (_, future) in enumerate(taken):
+        if isinstance(answers, Exception):
+            future.set_exception(answers)
+        else:
+            future.set_result(answers[number])

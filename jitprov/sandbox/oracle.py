@@ -63,6 +63,7 @@ class Oracle:
             "phones": len(phones),
             "users_with_other_than_one_phone": odd,
             "sandbox_busy_share": self._busy_share(),
+            "sandbox_busy_s": time.thread_time() - self._began_busy_s,
             "now_s": world.clock.now_s(),
         }
 

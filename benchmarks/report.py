@@ -1,0 +1,123 @@
+"""What is shown of a benchmark: on the terminal, in files, and between the markers of pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.bars import FIGURES, Figures, Verdict
+from benchmarks.judge import Score
+
+_COLUMNS = (
+    "contender",
+    "agents",
+    "ready",
+    "failed",
+    "wrong",
+    "calls per agent",
+    "429",
+    "busiest minute",
+    "first",
+    "median",
+    "last",
+    "drain ÷ floor",
+)
+
+
+def _cells(score: Score) -> list[str]:
+    done = score.ready == score.agents
+    return [
+        score.name + (" (stopped)" if score.capped else ""),
+        f"{score.agents:,}",
+        f"{score.ready:,}",
+        f"{score.failed:,}",
+        f"{score.wrong:,}",
+        f"{score.calls_per_agent:.2f}",
+        f"{score.answers_429:,}",
+        f"{score.worst_window:,}" + (" (over)" if score.windows_over else ""),
+        _time(score.first_s) if score.ready else "-",
+        # Of a crowd of which half was never served there is no median worth the name.
+        _time(score.median_s) if 2 * score.ready > score.agents else "-",
+        _time(score.last_s) if done else "never",
+        f"{score.drain_ratio:.3f}" if done else "-",
+    ]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{int(seconds // 60)}:{int(seconds % 60):02d} min"
+
+
+def score_table(scores: Iterable[Score]) -> Table:
+    """Return the contenders side by side, for a terminal."""
+    table = Table(*_COLUMNS, "sandbox busy", "machine busy", box=None, pad_edge=False, header_style="bold")
+    for score in scores:
+        table.add_row(*_cells(score), f"{score.sandbox_share:.0%}", f"{score.machine_share:.0%}")
+    return table
+
+
+def bar_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return figures and bars, for a terminal."""
+    table = Table("figure", "measured", "bar", "verdict", box=None, pad_edge=False, header_style="bold")
+    for row in _bar_rows(verdicts):
+        colour = "green" if row[3] == "met" else "yellow" if row[3].startswith("not") else "red"
+        table.add_row(*row[:3], f"[{colour}]{row[3]}[/]")
+    return table
+
+
+def _bar_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
+    return [
+        (
+            verdict.bar.figure,
+            "-" if verdict.value is None else f"{verdict.value:,}",
+            f"{'≥' if verdict.bar.at_least else '≤'} {verdict.bar.bound:,}",
+            verdict.text,
+        )
+        for verdict in verdicts
+    ]
+
+
+def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def page_parts(scores: Sequence[Score], verdicts: Sequence[Verdict], more: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands between the markers of pages, by marker."""
+    extras = [(name, f"{value:,}" if isinstance(value, int | float) else str(value)) for name, value in more.items()]
+    return {
+        "contenders": _markdown(_COLUMNS, map(_cells, scores)),
+        "bars": _markdown(("figure", "measured", "bar", "verdict"), _bar_rows(verdicts)),
+        "more": _markdown(("beside them", "measured"), extras),
+    }
+
+
+def fill(page: Path, parts: Mapping[str, str]) -> bool:
+    """Put parts between a page's markers `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`; tell whether it changed.
+
+    Raises:
+        ValueError: A marker has no end.
+    """
+    before = after = page.read_text(encoding="utf-8")
+    for name, part in parts.items():
+        opening, closing = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+        head, found, rest = after.partition(opening)
+        if not found:
+            continue
+        _, ended, tail = rest.partition(closing)
+        if not ended:
+            msg = f"{page}: {opening} has no {closing}"
+            raise ValueError(msg)
+        after = f"{head}{opening}\n{part}\n{closing}{tail}"
+    page.write_text(after, encoding="utf-8")
+    return after != before
+
+
+def write_figures(path: Path, figures: Figures, scores: Mapping[str, Score]) -> None:
+    """Write the figures and what people write instead as JSON."""
+    held = {name: figures[name] for name in FIGURES}
+    baselines = {name: score.as_json() for name, score in scores.items() if not score.name.startswith("jitprov")}
+    path.write_text(json.dumps({**held, "baselines": baselines}, indent=2) + "\n", encoding="utf-8")
