@@ -30,9 +30,9 @@ class SwitchedLedger(MemoryLedger):
         self._pass()
         return super().accept(openings, look_after_s=look_after_s)
 
-    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "") -> None:
         self._pass()
-        super().quarantine(entry, keep=keep, sealed=sealed, sealed_for_s=sealed_for_s)
+        super().quarantine(entry, keep=keep, sealed=sealed)
 
     def ping(self) -> datetime:
         self._pass()

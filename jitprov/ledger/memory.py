@@ -14,7 +14,7 @@ from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import same_email
-from jitprov.ledger.memory_store import Entry, MemoryStore
+from jitprov.ledger.memory_store import Entry, MemoryStore, Quarantined
 from jitprov.ledger.port import Claim, Denied, Due
 
 _EARLY = timedelta(milliseconds=50)
@@ -238,6 +238,8 @@ class MemoryLedger:
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """See `Ledger.forget`."""
         with self._lock:
+            for entry_id in [key for key, held in self.store.quarantine.items() if held.at < ended_before]:
+                del self.store.quarantine[entry_id]
             dropped = 0
             for record in self.page((State.READY, State.CANCELLED), limit=limit):
                 if record.ended_at and record.ended_at < ended_before:
@@ -250,36 +252,28 @@ class MemoryLedger:
                             del index[known]
             return dropped
 
-    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "") -> None:
         """See `Ledger.quarantine`."""
         with self._lock:
-            self.store.quarantine.appendleft(dict(entry))
-            if sealed:
-                until = self._now() + timedelta(seconds=sealed_for_s)
-                self.store.sealed_bodies[entry["id"]] = (sealed, until)
-            while len(self.store.quarantine) > keep:
-                self.store.sealed_bodies.pop(self.store.quarantine.pop().get("id", ""), None)
+            self.store.quarantine[entry["id"]] = Quarantined(dict(entry), sealed, self._now())
+            for oldest in list(self.store.quarantine)[:-keep]:
+                del self.store.quarantine[oldest]
 
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """See `Ledger.quarantined`."""
         with self._lock:
-            return list(self.store.quarantine)[:limit]
+            return [held.entry for held in reversed(self.store.quarantine.values())][:limit]
 
     def sealed_body(self, entry_id: str) -> str:
         """See `Ledger.sealed_body`."""
         with self._lock:
-            sealed, until = self.store.sealed_bodies.get(entry_id, ("", self._now()))
-            return sealed if self._now() < until else ""
+            held = self.store.quarantine.get(entry_id)
+            return held.sealed if held else ""
 
     def release(self, entry_id: str) -> bool:
         """See `Ledger.release`."""
         with self._lock:
-            self.store.sealed_bodies.pop(entry_id, None)
-            for entry in self.store.quarantine:
-                if entry.get("id") == entry_id:
-                    self.store.quarantine.remove(entry)
-                    return True
-            return False
+            return self.store.quarantine.pop(entry_id, None) is not None
 
     def ping(self) -> datetime:
         """See `Ledger.ping`."""

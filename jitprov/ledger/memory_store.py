@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from jitprov.domain.provisioning import Provisioning, begin
 from jitprov.ledger.book import Book, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A refused body, as the ledger keeps it."""
+
+    entry: Mapping[str, str]
+    sealed: str
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -51,8 +59,7 @@ class MemoryStore:
         self.events: dict[str, str] = {}
         self.users: dict[str, str] = {}
         self.emails: dict[str, str] = {}
-        self.quarantine: deque[Mapping[str, str]] = deque()
-        self.sealed_bodies: dict[str, tuple[str, datetime]] = {}
+        self.quarantine: dict[str, Quarantined] = {}
         self.book_found = Book()
 
     # --- the shelf ------------------------------------------------------------------------------------------

@@ -160,17 +160,19 @@ class Ledger(Protocol):
         ...
 
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
-        """Drop ready and cancelled provisionings that ended before an instant, with their ids; return how many."""
+        """Drop ready and cancelled provisionings that ended before an instant, with their ids; return how many.
+
+        Quarantine entries from before it go as well.
+        """
         ...
 
-    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "") -> None:
         """Keep a refused body's description among the newest `keep`, and its sealed text with it.
 
         Args:
             entry: Its `id`, and words about it; never its text.
             keep: Entries; older ones go, with their text.
             sealed: The body, sealed by whoever may read it; empty when it is not to be kept.
-            sealed_for_s: How long the text is kept at most, in real seconds.
         """
         ...
 
@@ -179,7 +181,7 @@ class Ledger(Protocol):
         ...
 
     def sealed_body(self, entry_id: str) -> str:
-        """Return the sealed text of a quarantine entry; empty when there is none, or no longer."""
+        """Return the sealed text of a quarantine entry; empty when there is none."""
         ...
 
     def release(self, entry_id: str) -> bool:

@@ -10,8 +10,9 @@ at:{step}                zset   accepted, µs      while under way at that step 
 ended:{state}            zset   ended, µs         while ended so                write
 departments              hash   digest → sealed   for ever; a few dozen         write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
-quarantine               list   JSON              the newest 1,000              receiver
-quarantine:{its id}      string sealed body       14 days, or the entry's       receiver
+quarantine:order         zset   refused, µs       until forgotten; newest 1,000 receiver
+quarantine:entries       hash   id → JSON         with its place in the order   receiver
+quarantine:texts         hash   id → sealed body  with its entry                receiver
 book                     hash   see lua/book.lua  for ever                      open, doubt, acknowledge
 """
 
@@ -383,6 +384,7 @@ class RedisLedger:
         """See `Ledger.forget`."""
         ids = [self._key(name) for name in ("events", "users", "emails")]
         args = [self._prefix, to_us(ended_before), limit]
+        self._run["release"](keys=self._quarantine_keys(), args=["", to_us(ended_before), limit])
         ended_well = (State.READY, State.CANCELLED)
         forget = self._run["forget"]
         return sum(
@@ -390,26 +392,32 @@ class RedisLedger:
             for state in ended_well
         )
 
+    def _quarantine_keys(self) -> list[str]:
+        return [self._key(f"quarantine:{name}") for name in ("order", "entries", "texts")]
+
     @reached
-    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "", sealed_for_s: float = 0.0) -> None:
+    def quarantine(self, entry: Mapping[str, str], *, keep: int, sealed: str = "") -> None:
         """See `Ledger.quarantine`."""
-        args = [json.dumps(dict(entry)), entry.get("id", ""), sealed, max(int(sealed_for_s * 1000), 1), keep]
-        self._run["quarantine"](keys=[self._key("quarantine")], args=args)
+        args = [entry["id"], json.dumps(dict(entry)), sealed, keep]
+        self._run["quarantine"](keys=self._quarantine_keys(), args=args)
 
     @reached
     def quarantined(self, *, limit: int = 100) -> Sequence[Mapping[str, str]]:
         """See `Ledger.quarantined`."""
-        return [json.loads(entry) for entry in self._redis.lrange(self._key("quarantine"), 0, limit - 1)]
+        order, entries, _ = self._quarantine_keys()
+        ids = cast("list[str]", self._redis.zrevrange(order, 0, limit - 1))
+        found = cast("list[str | None]", self._redis.hmget(entries, ids)) if ids else []
+        return [json.loads(entry) for entry in found if entry]
 
     @reached
     def sealed_body(self, entry_id: str) -> str:
         """See `Ledger.sealed_body`."""
-        return cast("str | None", self._redis.get(self._key(f"quarantine:{entry_id}"))) or ""
+        return cast("str | None", self._redis.hget(self._quarantine_keys()[2], entry_id)) or ""
 
     @reached
     def release(self, entry_id: str) -> bool:
         """See `Ledger.release`."""
-        return bool(self._run["release"](keys=[self._key("quarantine")], args=[entry_id]))
+        return bool(entry_id and self._run["release"](keys=self._quarantine_keys(), args=[entry_id, 0, 0]))
 
     @reached
     def ping(self) -> datetime:

@@ -2,7 +2,7 @@
 
 EventBridge never repeats a 400, so a refused event is gone unless it is kept here: until the setting, the sender or
 jitprov is mended, and then replayed. A description holds nothing of the text. The text may name people, so it is kept
-only sealed (docs/decisions/0013), only up to `TEXT_MAX_BYTES`, and only for `TEXT_KEPT_S`.
+only sealed (docs/decisions/0013), only up to `TEXT_MAX_BYTES`, and forgotten with what ended then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _log = logging.getLogger(__name__)
 ENTRIES_KEPT = 1_000
 # An audit event has some 2 kB. With the bound on entries, the texts take at most about 22 MB of Redis.
 TEXT_MAX_BYTES = 16_384
-TEXT_KEPT_S = 14 * 86_400.0  # as long as SQS keeps dead letters
 _EVENT_IDS_KEPT = 20
 
 
@@ -107,7 +106,7 @@ class Quarantine:
         at = self._ledger.ping().isoformat(timespec="milliseconds")
         for item in items:
             entry = {"at": at, **item.entry}
-            self._ledger.quarantine(entry, keep=ENTRIES_KEPT, sealed=item.sealed, sealed_for_s=TEXT_KEPT_S)
+            self._ledger.quarantine(entry, keep=ENTRIES_KEPT, sealed=item.sealed)
         return [None] * len(items)
 
 

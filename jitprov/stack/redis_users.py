@@ -39,7 +39,6 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hsetnx hincrby hdel exists zadd zrem",  # accept; an operator's retry and cancel
         "zrange zrevrange zrangebyscore zunion zcard zcount hvals",  # the board
-        "ltrim",  # quarantine
     ),
     "worker": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND, _LISTEN, _BINDINGS),
@@ -67,9 +66,16 @@ _MAILBOXES = (
 )
 _KEYS: Mapping[str, tuple[str, ...]] = {
     # The meter only to show it, but a script's keys cannot be had for reading alone.
-    "receiver": (_LEDGER, _BY_EVENT, "{prefix}acts {prefix}acts:told {prefix}quarantine {prefix}budget:*", _QUEUES),
+    "receiver": (_LEDGER, _BY_EVENT, "{prefix}acts {prefix}acts:told {prefix}quarantine:* {prefix}budget:*", _QUEUES),
     "worker": (_LEDGER, "{prefix}budget:* {prefix}cache:* {prefix}flight:*", _QUEUES, _MAILBOXES, "unacked*"),
-    "reconciler": (_LEDGER, _BY_EVENT, "{prefix}cache:reconciler:* {prefix}flight:reconciler", _QUEUES, "unacked"),
+    "reconciler": (
+        _LEDGER,
+        _BY_EVENT,
+        "{prefix}quarantine:*",
+        "{prefix}cache:reconciler:* {prefix}flight:reconciler",
+        _QUEUES,
+        "unacked",
+    ),
     "flower": (_MAILBOXES,),
     OPERATOR: ("{prefix}*", _QUEUES, _MAILBOXES),
 }

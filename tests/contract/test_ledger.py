@@ -493,7 +493,7 @@ def test_quarantine_keeps_the_newest(ledger: Ledger) -> None:
     """Refused bodies are described newest first, and no more than asked are kept."""
     for number in range(5):
         entry = {"id": f"id-{number}", "cause": str(number)}
-        ledger.quarantine(entry, keep=3, sealed=f"sealed {number}", sealed_for_s=60)
+        ledger.quarantine(entry, keep=3, sealed=f"sealed {number}")
 
     assert [entry["cause"] for entry in ledger.quarantined()] == ["4", "3", "2"]
     bodies = [ledger.sealed_body(f"id-{number}") for number in range(5)]
@@ -501,19 +501,29 @@ def test_quarantine_keeps_the_newest(ledger: Ledger) -> None:
 
 
 def test_quarantine_without_text(ledger: Ledger) -> None:
-    """A body that is not kept, and one whose time is over, leaves its description alone."""
+    """A body that is not kept leaves its description alone."""
     ledger.quarantine({"id": "not-kept"}, keep=9)
-    ledger.quarantine({"id": "over"}, keep=9, sealed="sealed", sealed_for_s=0)
-    time.sleep(0.01)
 
-    assert [entry["id"] for entry in ledger.quarantined()] == ["over", "not-kept"]
-    assert ledger.sealed_body("not-kept") == ledger.sealed_body("over") == ledger.sealed_body("unknown") == ""
+    assert [entry["id"] for entry in ledger.quarantined()] == ["not-kept"]
+    assert ledger.sealed_body("not-kept") == ledger.sealed_body("unknown") == ""
+    assert not ledger.release("")
+
+
+def test_quarantine_is_forgotten(ledger: Ledger) -> None:
+    """What was refused before an instant is forgotten with all else from before it."""
+    ledger.quarantine({"id": "old"}, keep=9, sealed="sealed")
+
+    ledger.forget(ended_before=ledger.ping() - timedelta(days=1))
+    assert ledger.sealed_body("old") == "sealed"
+    ledger.forget(ended_before=ledger.ping() + timedelta(days=1))
+    assert ledger.quarantined() == []
+    assert ledger.sealed_body("old") == ""
 
 
 def test_release_from_quarantine(ledger: Ledger) -> None:
     """A released entry is gone with its text, once; the others stay."""
     for name in ("a", "b", "c"):
-        ledger.quarantine({"id": name}, keep=9, sealed=f"sealed {name}", sealed_for_s=60)
+        ledger.quarantine({"id": name}, keep=9, sealed=f"sealed {name}")
 
     assert ledger.release("b")
     assert not ledger.release("b")

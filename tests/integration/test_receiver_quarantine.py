@@ -110,7 +110,7 @@ def test_replay_of_what_is_good_now(receiver: RunningReceiver, ledger: RedisLedg
     warden = make_warden(ledger, receiver.published)
     # As a receiver before an upgrade may have refused it.
     sealed = SEALS.seal(body, about="quarantine earlier")
-    ledger.quarantine({"id": "earlier"}, keep=10, sealed=sealed, sealed_for_s=60)
+    ledger.quarantine({"id": "earlier"}, keep=10, sealed=sealed)
 
     replayed = warden.replay("earlier")
     again = warden.replay("earlier")
@@ -170,7 +170,7 @@ def test_commands(command: Callable[..., Any], ledger: RedisLedger) -> None:
     for entry_id, raw in {"wrong": b"{", "mended": nothing_to_do}.items():
         sealed = SEALS.seal(raw, about=f"quarantine {entry_id}")
         entry = {"id": entry_id, "at": "2026-11-24T09:00:00.000+00:00", "field": "body", "cause": "is not JSON"}
-        ledger.quarantine(entry, keep=10, sealed=sealed, sealed_for_s=60)
+        ledger.quarantine(entry, keep=10, sealed=sealed)
 
     assert [entry["id"] for entry in json.loads(command("list", "--json").stdout)["entries"]] == ["mended", "wrong"]
     assert "is not JSON" in command("list").stdout

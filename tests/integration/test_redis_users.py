@@ -80,8 +80,8 @@ NOT_OF: dict[str, tuple[str, ...]] = {
         "INFO",
         f"HGET {P}users x",
         f"HSET {P}events x y",
-        f"LPUSH {P}quarantine x",
-        f"LRANGE {P}quarantine 0 -1",
+        f"HSET {P}quarantine:texts x y",
+        f"HGETALL {P}quarantine:texts",
         f"LRANGE {QUEUE} 0 -1",
         "PUBLISH another x",
     ),
@@ -186,8 +186,12 @@ def test_each_part_can_do_its_work(guarded: Guarded) -> None:
     reconciler, operator = guarded.ledger("reconciler"), guarded.ledger("operator")
     good, bad = an_opening(), an_opening()
     receiver.accept([good, bad], look_after_s=0)
-    receiver.quarantine({"cause": "x"}, keep=3)
-    assert len(operator.quarantined()) == 1
+    for number in range(3):
+        receiver.quarantine({"id": f"{number}"}, keep=2, sealed="sealed")
+    assert [entry["id"] for entry in receiver.quarantined()] == ["2", "1"]
+    assert receiver.sealed_body("2") == "sealed"
+    assert receiver.release("2")
+    assert operator.release("1")
     assert worker.waiting_users(limit=5)
     for opening in (good, bad):
         for step in CORRIDOR:
