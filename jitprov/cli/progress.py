@@ -66,7 +66,7 @@ def take_snapshot(ledger: Ledger, budget: Budget, chosen: Settings, *, expected:
         paused_s=meter.paused_s * chosen.time_scale,
     )
     left_s = left.last_s / chosen.time_scale if counts else None
-    return Snapshot(expected, counts, waiting, left.calls, meter, left_s)
+    return Snapshot(expected, counts, dict(waiting), left.calls, meter, left_s)
 
 
 def allowance_of(chosen: Settings, *, limit_per_min: int = 0, tokens: int = 1) -> Allowance:

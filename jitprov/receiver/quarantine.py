@@ -16,8 +16,9 @@ from uuid import uuid4
 
 from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
-from jitprov.errors import ConfigurationError, DependencyDown
+from jitprov.errors import ConfigurationError
 from jitprov.ledger import Ledger
+from jitprov.pipeline.late_events import accept_late
 from jitprov.receiver.body import Ignored, Refused, StartRule, read_body
 from jitprov.receiver.lane import Lane
 from jitprov.sealing import SealBroken, Seals
@@ -199,10 +200,7 @@ class Warden:
         except ConfigurationError as error:
             return Replayed(entry_id, problem=str(error))
         openings = [reading for reading in readings if isinstance(reading, Opening)]
-        accepted = self.ledger.accept(openings, look_after_s=self.look_after_s) if openings else []
-        for acceptance in accepted:
-            if not acceptance.duplicate:
-                self._send(acceptance.provisioning_id)
+        accepted = accept_late(self.ledger, self.publish, openings, look_after_s=self.look_after_s)
         refused = [str(reading.error) for reading in readings if isinstance(reading, Refused)]
         if not refused:
             self.ledger.release(entry_id)
@@ -214,9 +212,3 @@ class Warden:
         dropped = self.ledger.release(entry_id)
         logs.event(_log, "quarantine_dropped", entry_id=entry_id, found=dropped)
         return dropped
-
-    def _send(self, provisioning_id: str) -> None:
-        try:
-            self.publish(provisioning_id)
-        except DependencyDown:
-            logs.event(_log, "publish_failed", level=logging.WARNING, provisioning_id=provisioning_id)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from builders import a_failure, an_opening
 from jitprov.cli import app
-from jitprov.domain.provisioning import Step, fail
+from jitprov.domain.provisioning import Step, fail, wait
 from jitprov.ledger import Claim
 from jitprov.settings import settings
 from jitprov.wiring import make_ledger
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def three_agents(redis_url: str, key_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two accepted agents and a failed one."""
+    """An accepted agent, one that waits, and a failed one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JITPROV_REDIS_URL", redis_url)
     monkeypatch.setenv("JITPROV_KEY_PREFIX", key_prefix)
@@ -35,6 +35,10 @@ def three_agents(redis_url: str, key_prefix: str, tmp_path: Path, monkeypatch: p
     claim = ledger.claim(openings[0].provisioning_id, Step.FETCH_PROFILE, 1, token="t", lease_s=60)
     assert isinstance(claim, Claim)
     assert ledger.record(claim, fail(claim.record, claim.now, a_failure()), look_after_s=60)
+    claim = ledger.claim(openings[1].provisioning_id, Step.FETCH_PROFILE, 1, token="u", lease_s=60)
+    assert isinstance(claim, Claim)
+    waiting = wait(claim.record, claim.now, 60, a_failure(code="station_late"), spends=False, counted_s=60)
+    assert ledger.record(claim, waiting, look_after_s=60)
     ledger.close()
     yield
     settings.cache_clear()
@@ -49,7 +53,7 @@ def test_one_look_at_the_morning() -> None:
     told = json.loads(run("top", "--json").stdout)
     shown = run("top", "--once").stdout
 
-    assert (told["counts"]["accepted"], told["counts"]["failed"]) == (2, 1)
+    assert (told["counts"]["accepted"], told["counts"]["failed"], told["waiting_for"]) == (1, 1, {"station_late": 1})
     assert told["failed_by_cause"] == {"unavailable": 1}
     assert "failed 1: unavailable" in shown
     assert "arrived 3/3" in shown
@@ -61,7 +65,7 @@ def test_the_report_has_a_row_for_everyone(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((tmp_path / "today.csv").read_text())))
 
     assert result.exit_code == 3
-    assert sorted(row["state"] for row in rows) == ["accepted", "accepted", "failed"]
+    assert sorted(row["state"] for row in rows) == ["accepted", "failed", "waiting"]
     assert (tmp_path / "today.csv").stat().st_mode & 0o077 == 0
 
 

@@ -1,0 +1,154 @@
+"""`replay`: a dump of dead letters, taken as if its events came now."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
+from jitprov.domain.events import Opening
+from jitprov.domain.forecast import forecast
+from jitprov.domain.rehearsal import Stations
+from jitprov.errors import EventInvalid
+from jitprov.ledger import Ledger
+from jitprov.receiver.body import Ignored, Refused, StartRule, read_body
+from jitprov.receiver.dead_letters import BYTES_MAX, Letter, unfold
+from jitprov.receiver.intake import new_id
+from jitprov.settings import Settings, settings
+from jitprov.wiring import make_ledger
+
+_REFUSED_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Preview:
+    """What a dump would do.
+
+    Attributes:
+        events: In the dump.
+        openings: One for each user that has no provisioning yet.
+        known: Events whose event or user has one already, or that come twice in the dump.
+        ignored: Events with nothing to do, by reason.
+        refused: Place and cause of what cannot be taken.
+    """
+
+    events: int = 0
+    openings: list[Opening] = field(default_factory=list)
+    known: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Agents")(replay)
+
+
+def replay(
+    file: Annotated[str, typer.Argument(help="JSON Lines, SQS or EventBridge forms; - for standard input.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this nothing is changed.")] = False,
+    json_: Json = False,
+) -> None:
+    """Take the events of a dead-letter dump as if they came now; events and users that are known open nothing.
+
+    Example: jitprov replay dead-letters.jsonl, then again with --yes
+    """
+    chosen = settings()
+    ledger = make_ledger(chosen)
+    try:
+        preview = preview_of(unfold(_bytes_of(file)), StartRule.from_settings(chosen), ledger)
+    except EventInvalid as error:
+        end_with_error(escape(str(error)), Exit.ERROR)
+    accepted = _accept(ledger, preview.openings, chosen) if yes else 0
+    minutes = forecast_minutes(len(preview.openings), chosen)
+    if json_:
+        told = asdict(preview) | {"openings": len(preview.openings), "accepted": accepted, "minutes": minutes}
+        emit_json("replay", done=yes, **told)
+    else:
+        _print(preview, minutes=minutes, accepted=accepted if yes else None)
+    if preview.refused:
+        leave(Exit.SOME_FAILED)
+
+
+def preview_of(letters: Iterable[Letter], rule: StartRule, ledger: Ledger) -> Preview:
+    """Return what the events of a dump would do now.
+
+    Raises:
+        EventInvalid: The dump is too large.
+        DependencyDown: The ledger does not answer.
+    """
+    preview, seen = Preview(), set[str]()
+    for letter in letters:
+        preview.events += 1
+        if letter.error:
+            preview.refused.append(f"{letter.where}: {letter.error}")
+            continue
+        for reading in read_body(letter.body, rule, new_id):
+            if isinstance(reading, Refused):
+                preview.refused.append(f"{letter.where}: {reading.error}")
+            elif isinstance(reading, Ignored):
+                preview.ignored[reading.reason] = preview.ignored.get(reading.reason, 0) + 1
+            elif {reading.event_id, reading.user_id} & seen or _is_known(reading, ledger):
+                preview.known += 1
+            else:
+                seen |= {reading.event_id, reading.user_id}
+                preview.openings.append(reading)
+    return preview
+
+
+def _is_known(opening: Opening, ledger: Ledger) -> bool:
+    return bool(ledger.find(opening.event_id) or ledger.find(opening.user_id))
+
+
+def forecast_minutes(agents: int, chosen: Settings) -> float:
+    """Return API minutes until the last of so many new agents is ready, nobody else coming."""
+    from jitprov.cli.progress import allowance_of  # noqa: PLC0415  draws, which this does not
+
+    if not agents:
+        return 0.0
+    told = forecast(agents, allowance_of(chosen), Stations(wait_s=chosen.station_first_look_s))
+    return round(told.last_s / 60, 1)
+
+
+def _accept(ledger: Ledger, openings: Sequence[Opening], chosen: Settings) -> int:
+    from jitprov.pipeline.chain import enqueue  # noqa: PLC0415  Celery only where it is used
+    from jitprov.pipeline.late_events import accept_late  # noqa: PLC0415  with it
+
+    accepted = accept_late(ledger, enqueue, openings, look_after_s=chosen.message_grace_s)
+    return sum(not acceptance.duplicate for acceptance in accepted)
+
+
+def _bytes_of(source: str) -> bytes:
+    if source == "-":
+        raw = sys.stdin.buffer.read(BYTES_MAX + 1)
+    else:
+        try:
+            with Path(source).open("rb") as file:
+                raw = file.read(BYTES_MAX + 1)
+        except OSError as error:
+            end_with_error(f"{escape(source)} cannot be read ({error.strerror})", Exit.USAGE)
+    if len(raw) > BYTES_MAX:
+        end_with_error(f"larger than {BYTES_MAX // 1_048_576} MiB: split it", Exit.USAGE)
+    return raw
+
+
+def _print(preview: Preview, *, minutes: float, accepted: int | None) -> None:
+    ignored = ", ".join(f"{reason} {number}" for reason, number in preview.ignored.items())
+    out.print(
+        f"{preview.events} events: {len(preview.openings)} agents to provision, {preview.known} known already, "
+        f"{sum(preview.ignored.values())} with nothing to do{f' ({ignored})' if ignored else ''}, "
+        f"{len(preview.refused)} refused",
+        soft_wrap=True,
+    )
+    for each in preview.refused[:_REFUSED_SHOWN]:
+        out.print(f"[red]refused[/] {escape(each)}", soft_wrap=True)
+    if accepted is not None:
+        out.print(f"{accepted} accepted; about {minutes:g} minutes until the last is call-ready")
+    elif preview.openings:
+        err.print(f"About {minutes:g} minutes under the budget. Nothing was changed. Next: the same with --yes")

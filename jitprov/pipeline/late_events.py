@@ -1,0 +1,45 @@
+"""Events that come by another way than the webhook: replayed, or found to be missing. Accepted as if they came now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from jitprov import logs
+from jitprov.domain.events import Acceptance, Opening
+from jitprov.errors import DependencyDown
+from jitprov.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+_AT_ONCE = 200
+
+
+def accept_late(
+    ledger: Ledger, publish: Callable[[str], None], openings: Sequence[Opening], *, look_after_s: float
+) -> list[Acceptance]:
+    """Open a provisioning for each event that has none, and send its chain. Safe to repeat: known events open nothing.
+
+    Args:
+        ledger: The truth.
+        publish: Sends a new provisioning's chain.
+        openings: What to open; the budget paces what follows, so any number may come.
+        look_after_s: When the reconciler may first look for a message, in real seconds.
+
+    Raises:
+        DependencyDown: The ledger does not answer; repeat the whole.
+    """
+    accepted: list[Acceptance] = []
+    for start in range(0, len(openings), _AT_ONCE):
+        served = ledger.accept(openings[start : start + _AT_ONCE], look_after_s=look_after_s)
+        for acceptance in served:
+            if not acceptance.duplicate:
+                _send(publish, acceptance.provisioning_id)
+        accepted += served
+    return accepted
+
+
+def _send(publish: Callable[[str], None], provisioning_id: str) -> None:
+    try:
+        publish(provisioning_id)
+    except DependencyDown:  # the reconciler makes it good
+        logs.event(_log, "publish_failed", level=logging.WARNING, provisioning_id=provisioning_id)
