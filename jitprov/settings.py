@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="Key that EventBridge sends; at least 32 characters."
     )
     webhook_key_next: SecretStr = Field(default=SecretStr(""), description="Second active key, for rotation.")
+    webhook_signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret of senders that sign after Standard Webhooks (whsec_ and base64); EventBridge does not.",
+    )
+    webhook_signing_secret_next: SecretStr = Field(
+        default=SecretStr(""), description="Second active signing secret, for rotation."
+    )
     webhook_header: str = Field(
         default="X-API-Key", pattern=r"^[A-Za-z0-9-]{1,64}$", description="Header that carries the key."
     )
@@ -261,6 +268,12 @@ class Settings(BaseSettings):
         """The active webhook keys, one or two."""
         keys = (self.webhook_key.get_secret_value(), self.webhook_key_next.get_secret_value())
         return tuple(key for key in keys if key)
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """The active signing secrets; none when senders do not sign."""
+        both = (self.webhook_signing_secret, self.webhook_signing_secret_next)
+        return tuple(secret.get_secret_value() for secret in both if secret.get_secret_value())
 
 
 def _secrets_dir() -> Path | None:

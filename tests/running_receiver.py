@@ -13,8 +13,9 @@ import requests
 from fastapi import FastAPI
 
 from jitprov.ledger import Ledger
-from jitprov.receiver.app import create_app, listen, make_server
+from jitprov.receiver.app import create_app
 from jitprov.receiver.intake import Intake
+from jitprov.receiver.server import listen, make_server
 from jitprov.receiver.wire import BoundedHttp
 from jitprov.sealing import Seals
 from jitprov.settings import Settings

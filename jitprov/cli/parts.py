@@ -49,12 +49,14 @@ def receiver() -> None:
     ledger = make_ledger(chosen, timeout_s=1.0)
     settle_s = chosen.settle_s / chosen.time_scale
     desk = Desk(ledger, make_budget(chosen), enqueue_again, chosen.message_grace_s, settle_s)
-    keyring = Keyring(lambda: read_settings().webhook_keys, files_mark)
+    keys = Keyring(lambda: read_settings().webhook_keys, files_mark)
+    secrets = Keyring(lambda: read_settings().signing_secrets, files_mark)
     seals, operator_key = make_seals(chosen), chosen.operator_key.get_secret_value()
     warden = Warden(ledger, seals, StartRule.from_settings(chosen), enqueue, new_id, chosen.message_grace_s)
     rooms = [make_room(desk, operator_key=operator_key), make_quarantine_room(warden, operator_key=operator_key)]
-    serve(chosen, ledger, enqueue, keys=keyring.keys, seals=seals, rooms=rooms)
-    keyring.close()
+    serve(chosen, ledger, enqueue, keys=keys.keys, signing_secrets=secrets.keys, seals=seals, rooms=rooms)
+    keys.close()
+    secrets.close()
 
 
 def worker(ctx: typer.Context) -> None:

@@ -1,4 +1,4 @@
-"""The front door's routes, and the server that runs them. Opens the rooms behind it first, empties them last.
+"""The front door's routes, and their run. Opens the rooms behind it first, empties them last.
 
     POST /events     one delivery; see `intake`
     GET  /healthz    the process is up
@@ -14,13 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -28,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jitprov import __version__, logs
-from jitprov.errors import ConfigurationError, DependencyDown
+from jitprov.errors import DependencyDown
 from jitprov.ledger import Ledger
 from jitprov.receiver import answers
 from jitprov.receiver.auth import Doorkeeper
@@ -40,17 +38,13 @@ from jitprov.receiver.measures import Measures
 from jitprov.receiver.publisher import Publisher
 from jitprov.receiver.quarantine import Quarantine
 from jitprov.receiver.readiness import Readiness
+from jitprov.receiver.server import listen, make_server
+from jitprov.receiver.signature import Signatures
 from jitprov.receiver.strangers import Strangers
-from jitprov.receiver.wire import BoundedHttp
 from jitprov.sealing import Seals
 from jitprov.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-_KEEP_ALIVE_S = 30
-_STOP_WITHIN_S = 10
-_BACKLOG = 2048
-_QUIET_S = 1.0
 
 
 def create_app(
@@ -59,6 +53,7 @@ def create_app(
     publish: Callable[[str], None],
     *,
     keys: Callable[[], Sequence[str]] | None = None,
+    signing_secrets: Callable[[], Sequence[str]] | None = None,
     seals: Seals | None = None,
 ) -> FastAPI:
     """Return the receiver. Its threads start and end with the application's lifespan.
@@ -68,12 +63,15 @@ def create_app(
         ledger: Written to from one thread for openings and one for the quarantine.
         publish: Sends a new provisioning's chain; called on a thread of its own.
         keys: Returns the active webhook keys; those of the settings when None.
+        signing_secrets: Returns the active signing secrets; those of the settings when None.
         seals: Seal the text of refused bodies; without a key it is not kept.
 
     Raises:
-        ConfigurationError: No webhook key, or one that is too short.
+        ConfigurationError: No webhook key and no signing secret, or a key that is too short, or a secret that is none.
     """
-    doorkeeper = Doorkeeper(settings.webhook_header, keys or (lambda: settings.webhook_keys))
+    signing_secrets = signing_secrets or (lambda: settings.signing_secrets)
+    signatures, keyless = Signatures(signing_secrets), bool(signing_secrets())
+    doorkeeper = Doorkeeper(settings.webhook_header, keys or (lambda: settings.webhook_keys), keyless=keyless)
 
     @asynccontextmanager
     async def rooms(app: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +88,7 @@ def create_app(
         app.state.measures = measures
         app.state.intake = Intake(
             doorkeeper,
+            signatures,
             rule,
             commit,
             quarantine,
@@ -183,80 +182,13 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     return answers.refusal(error.status_code, field, error.detail.lower(), remedy, error.headers)
 
 
-class _Seldom(logging.Filter):
-    """Lets each text through once a second: uvicorn warns at each request that is not HTTP, and strangers send them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told_at_s: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log it; what is worse than a warning always."""
-        text = str(record.msg)
-        if record.levelno > logging.WARNING:
-            return True
-        if record.created - self._told_at_s.get(text, 0.0) < _QUIET_S:
-            return False
-        self._told_at_s[text] = record.created
-        return True
-
-
-_SELDOM = _Seldom()  # one: added twice it is the same
-
-
-def make_server(app: FastAPI, settings: Settings, http: type[BoundedHttp] = BoundedHttp) -> uvicorn.Server:
-    """Return the server that runs the receiver, with every bound set; it listens on the sockets given to its `run`.
-
-    Args:
-        app: The receiver.
-        settings: Where it listens, for uvicorn's own lines.
-        http: The protocol, for other bounds.
-    """
-    logging.getLogger("uvicorn.error").addFilter(_SELDOM)
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.receiver_host,
-            port=settings.receiver_port,
-            loop="uvloop",
-            http=http,
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_STOP_WITHIN_S,
-        )
-    )
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket that listens where the settings say.
-
-    Raises:
-        ConfigurationError: The address is taken, or not this machine's.
-    """
-    where = (settings.receiver_host, settings.receiver_port)
-    family = socket.AF_INET6 if ":" in settings.receiver_host else socket.AF_INET
-    try:
-        return socket.create_server(where, family=family, backlog=_BACKLOG)
-    except OSError as error:
-        cause = error.strerror or type(error).__name__
-        msg = f"cannot listen on {where[0]} port {where[1]} ({cause}): change JITPROV_RECEIVER_HOST or _PORT"
-        raise ConfigurationError(msg) from error
-
-
 def serve(
     settings: Settings,
     ledger: Ledger,
     publish: Callable[[str], None],
     *,
     keys: Callable[[], Sequence[str]] | None = None,
+    signing_secrets: Callable[[], Sequence[str]] | None = None,
     seals: Seals | None = None,
     rooms: Sequence[APIRouter] = (),
 ) -> None:
@@ -267,13 +199,14 @@ def serve(
         ledger: See `create_app`.
         publish: See `create_app`.
         keys: See `create_app`.
+        signing_secrets: See `create_app`.
         seals: See `create_app`.
         rooms: Further routes on the same port, such as the operator's.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
-    app = create_app(settings, ledger, publish, keys=keys, seals=seals)
+    app = create_app(settings, ledger, publish, keys=keys, signing_secrets=signing_secrets, seals=seals)
     for room in rooms:
         app.include_router(room)
     server = make_server(app, settings)

@@ -23,16 +23,18 @@ class Doorkeeper:
     Args:
         header: Name of the header that carries the key.
         keys: Returns the active keys; asked at each request, so that keys can change while running. Must be quick.
+        keyless: True when all senders may sign instead, so that there need be no key.
 
     Raises:
         ConfigurationError: No key, or one that is too short.
     """
 
-    def __init__(self, header: str, keys: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, header: str, keys: Callable[[], Sequence[str]], *, keyless: bool = False) -> None:
         self._header = header.lower().encode("ascii")
         self._keys = keys
+        self._keyless = keyless
         configured = keys()
-        if not configured:
+        if not configured and not keyless:
             msg = f"no webhook key: set JITPROV_WEBHOOK_KEY to at least {KEY_CHARS_MIN} random characters"
             raise ConfigurationError(msg)
         if any(len(key) < KEY_CHARS_MIN for key in configured):
@@ -54,6 +56,8 @@ class Doorkeeper:
             DependencyDown: No usable key is left, as when a key file is being written. A 401 would lose the event.
         """
         keys = [key.encode() for key in self._keys() if len(key) >= KEY_CHARS_MIN]
+        if not keys and self._keyless:
+            return False
         if not keys:
             msg = "no usable webhook key at the moment"
             raise DependencyDown(msg)
@@ -62,6 +66,10 @@ class Doorkeeper:
         candidate = offered[0] if len(offered) == 1 else b""
         matches = [hmac.compare_digest(candidate, key) for key in keys]
         return any(matches)
+
+    def sees_any(self, headers: Headers) -> bool:
+        """Tell whether the headers bring any credential at all, right or wrong."""
+        return any(name in {b"authorization", self._header} for name, _ in headers)
 
     def _credentials(self, name: bytes, value: bytes) -> list[bytes]:
         if name == b"authorization":

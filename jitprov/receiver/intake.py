@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,6 +32,7 @@ from jitprov.receiver.group_commit import GroupCommit
 from jitprov.receiver.incoming import BODY_WITHIN_S, check_headers, read_stream
 from jitprov.receiver.measures import Measures
 from jitprov.receiver.quarantine import Item, Quarantine, describe
+from jitprov.receiver.signature import Claim, Signatures
 from jitprov.receiver.strangers import Strangers, source_of
 from jitprov.sealing import Seals
 
@@ -50,6 +51,7 @@ class Intake:
 
     Attributes:
         doorkeeper: Who may come in.
+        signatures: Who may come in signed instead.
         rule: What starts a provisioning.
         commit: Writes openings.
         quarantine: Writes what was refused.
@@ -60,9 +62,11 @@ class Intake:
         body_max_bytes: Larger bodies get 413.
         body_within_s: For the whole body.
         write_within_s: For the ledger, from the whole body on.
+        wall_s: Seconds since the epoch, for signed timestamps.
     """
 
     doorkeeper: Doorkeeper
+    signatures: Signatures
     rule: StartRule
     commit: GroupCommit
     quarantine: Quarantine
@@ -73,6 +77,7 @@ class Intake:
     body_max_bytes: int
     body_within_s: float = BODY_WITHIN_S
     write_within_s: float = WRITE_WITHIN_S
+    wall_s: Callable[[], float] = time.time
 
     async def take(self, request: Request) -> Response:
         """Return the answer to one delivery. Never raises; safe to repeat by the sender."""
@@ -96,10 +101,13 @@ class Intake:
 
     async def _take(self, request: Request) -> Response:
         headers = request.scope["headers"]
-        if not self.doorkeeper.lets_in(headers):
+        claim = self.signatures.claim(headers, self.wall_s()) if self.signatures.wanted(headers) else None
+        if not self._may_go_on(headers, claim):
             return self._turn_away(request)
         check_headers(headers, self.body_max_bytes)
         raw = await read_stream(request, self.body_max_bytes, self.body_within_s)
+        if claim and not self.signatures.holds(claim, raw):
+            return self._turn_away(request)
         if len(raw) > _ASIDE_BYTES:
             # A megabyte takes tens of milliseconds to read; the others shall not wait for it.
             readings = await asyncio.to_thread(read_body, raw, self.rule, new_id)
@@ -112,6 +120,14 @@ class Intake:
         )
         self._count(readings, accepted)
         return _answer(readings, accepted, refused)
+
+    def _may_go_on(self, headers: list[tuple[bytes, bytes]], claim: Claim | None) -> bool:
+        """Tell whether the body may be read: with a right key, or signed; what is offered must all be right."""
+        if claim is None and self.signatures.wanted(headers):
+            return False
+        if claim is not None and not self.doorkeeper.sees_any(headers):
+            return True
+        return self.doorkeeper.lets_in(headers)
 
     def _turn_away(self, request: Request) -> Response:
         peer = request.client.host if request.client else ""

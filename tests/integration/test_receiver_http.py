@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hmac
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +22,8 @@ from data.bad_bodies import AUDIT, BAD_BODIES, REDUCED, USER
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.errors import ConfigurationError
 from jitprov.ledger.memory import MemoryLedger
-from jitprov.receiver.app import create_app, listen
+from jitprov.receiver.app import create_app
+from jitprov.receiver.server import listen
 from jitprov.settings import Settings
 from own_redis import wait_until
 from running_receiver import KEY, RunningReceiver
@@ -235,6 +239,46 @@ def test_source_behind_a_proxy(ledger: SwitchedLedger) -> None:
         other = receiver.post(a_create(), wrong | {"X-Forwarded-For": "192.0.2.7, 203.0.113.1"})
 
     assert (noisy.status_code, other.status_code) == (429, 401)
+
+
+SIGNING_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+
+
+def signed(raw: bytes, secret: bytes = b"s" * 32, at_s: float = 0) -> dict[str, str | None]:
+    """Return a sender's headers for a body, without a key."""
+    timestamp = str(int(time.time() + at_s))
+    text = b"msg_1." + timestamp.encode() + b"." + raw
+    signature = base64.b64encode(hmac.new(secret, text, sha256).digest()).decode()
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {**dict(zip(names, ("msg_1", timestamp, f"v1,{signature}"), strict=True)), "X-API-Key": None}
+
+
+@pytest.mark.parametrize("key", ["", KEY], ids=["no key set", "a key set"])
+def test_signed_deliveries(ledger: SwitchedLedger, key: str) -> None:
+    """A signed delivery needs no key; what is offered beside it must be right as well; a wrong signature is a 401."""
+    raw = json.dumps(a_create()).encode()
+    with RunningReceiver(ledger, webhook_key=key, webhook_signing_secret=SIGNING_SECRET) as receiver:
+        assert receiver.post(raw, signed(raw)).status_code == 202
+        for wrong in (
+            signed(raw + b" "),
+            signed(raw, b"x" * 32),
+            signed(raw, at_s=-400),
+            signed(raw, at_s=400),
+            signed(raw) | {"X-API-Key": "x" * 40},
+            {"X-API-Key": None},
+        ):
+            assert receiver.post(raw, wrong).status_code == 401
+        assert receiver.post(raw, signed(raw) | {"X-API-Key": KEY}).status_code == (202 if key else 401)
+        assert receiver.post(raw).status_code == (202 if key else 401)
+    assert len(ledger.batches) == (3 if key else 1)
+
+
+def test_signature_that_nobody_asked_for(receiver: RunningReceiver) -> None:
+    """Without a signing secret a signature is a header like any other: a key is needed, and enough."""
+    raw = json.dumps(a_create()).encode()
+
+    assert receiver.post(raw, signed(raw)).status_code == 401
+    assert receiver.post(raw, signed(raw) | {"X-API-Key": KEY}).status_code == 202
 
 
 def test_key_in_query_or_body(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
