@@ -21,7 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "deploy/secrets"
 # The containers' group; they run as members of it and as nobody else.
 GROUP = 10001
-KEYS = ("jitprov_webhook_key", "jitprov_operator_key", "jitprov_flower_password", "jitprov_data_key")
+KEYS = (
+    "jitprov_webhook_key",
+    "jitprov_operator_key",
+    "jitprov_viewer_key",
+    "jitprov_flower_password",
+    "jitprov_data_key",
+)
 EMPTY = ("jitprov_webhook_key_next", "jitprov_data_key_old")
 CLIENT = ("jitprov_client_id", "jitprov_client_secret")
 ADMIN_PASSWORD = "redis_admin_password"  # noqa: S105  a file's name

@@ -154,7 +154,12 @@ class Settings(BaseSettings):
         description="Header in which the proxy in front names the sender, such as X-Forwarded-For; wrong keys are "
         "counted by its last entry. Only when nobody can go around the proxy; empty: by the connection's address.",
     )
-    operator_key: SecretStr = Field(default=SecretStr(""), description="Key of the operator API.")
+    operator_key: SecretStr = Field(
+        default=SecretStr(""), description="Key of board and operator API; at least 32 characters."
+    )
+    viewer_key: SecretStr = Field(
+        default=SecretStr(""), description="Second key that may look and not act, for team leads; none when unset."
+    )
     body_max_bytes: int = Field(default=1_048_576, ge=1024, le=8_388_608, description="Larger bodies get 413.")
     start_entity_types: Words = Field(default=("User",), description="Entity types whose events start a provisioning.")
     start_actions: Words = Field(default=("Create",), description="Actions that start a provisioning.")
@@ -194,6 +199,10 @@ class Settings(BaseSettings):
     # --- Flower ---------------------------------------------------------------------------------------------
     flower_host: str = Field(default="127.0.0.1", description="Address of Flower; keep it behind a proxy.")
     flower_port: int = Field(default=5555, ge=0, le=65535, description="Port of Flower.")
+    flower_url: str = Field(
+        default="",
+        description="Where operators reach Flower, for links on the board; its host and port when unset.",
+    )
     flower_user: str = Field(default="operator", pattern=r"^[^:\s]{1,64}$", description="User of Flower's basic auth.")
     flower_password: SecretStr = Field(
         default=SecretStr(""), description="Its password; Flower refuses to start without."

@@ -32,28 +32,42 @@ def register(app: typer.Typer) -> None:
 
 def receiver() -> None:
     """The webhook: takes events, writes them to the ledger, enqueues chains."""
+    from jitprov.desk.pace import pace_of  # noqa: PLC0415  each part loads only what it needs
     from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
-    from jitprov.desk.room import Desk, make_room  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.desk.room import Desk, make_room  # noqa: PLC0415
     from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
     from jitprov.receiver.body import StartRule  # noqa: PLC0415
     from jitprov.receiver.intake import new_id  # noqa: PLC0415
     from jitprov.receiver.keyring import Keyring  # noqa: PLC0415
     from jitprov.receiver.quarantine import Warden  # noqa: PLC0415
-    from jitprov.wiring import make_budget, make_ledger, make_seals  # noqa: PLC0415
+    from jitprov.wiring import make_budget, make_cache, make_overview, make_seals  # noqa: PLC0415
 
     chosen = settings()
     logs.setup(chosen.log_level)
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
-    ledger = make_ledger(chosen, timeout_s=1.0)
-    settle_s = chosen.settle_s / chosen.time_scale
-    desk = Desk(ledger, make_budget(chosen), enqueue_again, chosen.message_grace_s, settle_s)
+    ledger = make_overview(chosen, timeout_s=1.0)
+    desk = Desk(
+        ledger,
+        make_budget(chosen),
+        enqueue_again,
+        pace_of(chosen, make_cache(chosen)),
+        grace_s=chosen.message_grace_s,
+        settle_s=chosen.settle_s / chosen.time_scale,
+        flower_url=chosen.flower_url or f"http://{chosen.flower_host}:{chosen.flower_port}",
+    )
     keys = Keyring(lambda: read_settings().webhook_keys, files_mark)
     secrets = Keyring(lambda: read_settings().signing_secrets, files_mark)
     seals, operator_key = make_seals(chosen), chosen.operator_key.get_secret_value()
     warden = Warden(ledger, seals, StartRule.from_settings(chosen), enqueue, new_id, chosen.message_grace_s)
-    rooms = [make_room(desk, operator_key=operator_key), make_quarantine_room(warden, operator_key=operator_key)]
+    room = make_room(
+        desk,
+        operator_key=operator_key,
+        viewer_key=chosen.viewer_key.get_secret_value(),
+        forwarded_header=chosen.forwarded_header,
+    )
+    rooms = [room, make_quarantine_room(warden, operator_key=operator_key)]
     serve(chosen, ledger, enqueue, keys=keys.keys, signing_secrets=secrets.keys, seals=seals, rooms=rooms)
     keys.close()
     secrets.close()

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from jitprov.desk.guard import Guard
+from jitprov.desk.session import Role
 from jitprov.errors import ConfigurationError
 
 
@@ -48,8 +49,8 @@ class Keeper(Protocol):
 
 def make_quarantine_room(keeper: Keeper, *, operator_key: str) -> APIRouter:
     """Return the routes; an empty key keeps all of them closed."""
-    guard = Guard(operator_key)
-    reading, changing = [Depends(guard.may_read)], [Depends(guard.may_change)]
+    guard = Guard({Role.OPERATOR: operator_key})
+    reading, changing = [Depends(guard.may_read)], [Depends(guard.may_act)]
     room = APIRouter(prefix="/api/quarantine")
 
     def known(entry_id: str) -> Mapping[str, str]:

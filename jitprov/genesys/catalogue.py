@@ -151,6 +151,12 @@ class Catalogue:
         self._cache.put(self._key(f"{name}:fresh"), b"1", ttl_s=_REFRESH_EVERY_S / self._scale)
 
 
+def station_source_kept(cache: Cache, settings: Settings) -> StationSource | None:
+    """Return what the workers have found out about station ids, for whoever only wants to tell a time."""
+    kept = cache.get(f"catalogue:{organization_key(settings)}:station-source")
+    return cast("StationSource", kept.decode()) if kept in {b"line_id", b"lookup"} else None
+
+
 def _missing(name: str, known: dict[str, str]) -> str:
     near = nearest_names(name, known)
     hint = f"; nearest: {', '.join(repr(each) for each in near)}" if near else ""

@@ -85,6 +85,7 @@ class MemoryOverview(MemoryLedger):
             under_way={step: steps[step] for step in CORRIDOR},
             first_accepted_at=counted[0].accepted_at if counted else None,
             last_ready_at=max(ready, default=None),
+            oldest_under_way_at=next((record.accepted_at for record in everybody if not record.state.ended), None),
         )
 
     def curve(self, since: datetime | None, instants: Sequence[datetime]) -> Sequence[Mark]:

@@ -108,6 +108,7 @@ class Standing:
         under_way: Per step, all that have not ended, whenever accepted; every step is a key.
         first_accepted_at: Of those accepted since; None when there are none.
         last_ready_at: When the last one so far became ready.
+        oldest_under_way_at: When the one that is under way the longest was accepted; None when nobody is.
     """
 
     now: datetime
@@ -115,6 +116,7 @@ class Standing:
     under_way: Mapping[Step, int]
     first_accepted_at: datetime | None
     last_ready_at: datetime | None
+    oldest_under_way_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

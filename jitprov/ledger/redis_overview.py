@@ -134,25 +134,37 @@ class RedisOverview(RedisLedger):
     def standing(self, since: datetime | None = None) -> Standing:
         """See `Overview.standing`."""
         start = to_us(since) if since else 0
+        in_states = [self._key(f"state:{state}") for state in State]
+        at_steps = [self._key(f"at:{step}") for step in CORRIDOR]
         pipe = self._redis.pipeline(transaction=False)
-        pipe.time()
-        for state in State:
-            pipe.zcount(self._key(f"state:{state}"), start, "+inf")
-        for step in CORRIDOR:
-            pipe.zcard(self._key(f"at:{step}"))
-        for state in State:
-            pipe.zrangebyscore(self._key(f"state:{state}"), start, "+inf", start=0, num=1, withscores=True)
+        for key in in_states:
+            pipe.zcount(key, start, "+inf")
+        for key in at_steps:
+            pipe.zcard(key)
+        for key in in_states:
+            pipe.zrangebyscore(key, start, "+inf", start=0, num=1, withscores=True)
+        for key in at_steps:
+            pipe.zrange(key, 0, 0, withscores=True)
         pipe.zrange(self._key("ended:ready"), -1, -1, withscores=True)
-        (seconds, microseconds), *answers = pipe.execute()
-        counts, rest = answers[: len(State)], answers[len(State) :]
-        firsts = [int(first[0][1]) for first in rest[len(CORRIDOR) : -1] if first]
-        last = rest[-1]
+        pipe.time()
+        answers = iter(pipe.execute())
+
+        def take(number: int) -> list[Any]:
+            return list(islice(answers, number))
+
+        def first(entries: list[Any]) -> datetime | None:
+            return min((from_us(int(entry[0][1])) for entry in entries if entry), default=None)
+
+        counts, under_way = take(len(State)), take(len(CORRIDOR))
+        first_accepted, oldest, last_ready = first(take(len(State))), first(take(len(CORRIDOR))), first(take(1))
+        [(seconds, microseconds)] = take(1)
         return Standing(
             now=from_us(seconds * 1_000_000 + microseconds),
             counts=dict(zip(State, counts, strict=True)),
-            under_way=dict(zip(CORRIDOR, rest[: len(CORRIDOR)], strict=True)),
-            first_accepted_at=from_us(min(firsts)) if firsts else None,
-            last_ready_at=from_us(int(last[0][1])) if last else None,
+            under_way=dict(zip(CORRIDOR, under_way, strict=True)),
+            first_accepted_at=first_accepted,
+            last_ready_at=last_ready,
+            oldest_under_way_at=oldest,
         )
 
     @reached

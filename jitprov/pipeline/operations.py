@@ -74,6 +74,18 @@ def retry(
     seen = ledger.find(any_id)
     if seen is None:
         return _UNKNOWN
+    return retry_seen(ledger, enqueue_again, seen, grace_s=grace_s, settle_s=settle_s)
+
+
+def retry_seen(
+    ledger: Ledger,
+    enqueue_again: Callable[[Provisioning], None],
+    seen: Provisioning,
+    *,
+    grace_s: float,
+    settle_s: float,
+) -> Answer:
+    """Retry a provisioning as it was read; see `retry`."""
     if seen.state is State.READY:
         return Answer(Verdict.NOTHING_TO_DO, "It is call-ready: nothing to retry.", seen)
     if not seen.state.ended:

@@ -40,9 +40,9 @@ from jitprov.receiver.quarantine import Quarantine
 from jitprov.receiver.readiness import Readiness
 from jitprov.receiver.server import listen, make_server
 from jitprov.receiver.signature import Signatures
-from jitprov.receiver.strangers import Strangers
 from jitprov.sealing import Seals
 from jitprov.settings import Settings
+from jitprov.strangers import Strangers
 
 _log = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from jitprov.receiver.incoming import BODY_WITHIN_S, check_headers, read_stream
 from jitprov.receiver.measures import Measures
 from jitprov.receiver.quarantine import Item, Quarantine, describe
 from jitprov.receiver.signature import Claim, Signatures
-from jitprov.receiver.strangers import Strangers, source_of
 from jitprov.sealing import Seals
+from jitprov.strangers import Strangers, source_of
 
 _log = logging.getLogger(__name__)
 

@@ -31,7 +31,9 @@ SANDBOX_HOST = "127.0.0.1"
 
 # Which part sees which secret; the same as in docker-compose.yml.
 _SECRETS_OF: Mapping[str, frozenset[str]] = {
-    "receiver": frozenset({"redis_url", "webhook_key", "webhook_key_next", "operator_key", "data_key", "data_key_old"}),
+    "receiver": frozenset(
+        {"redis_url", "webhook_key", "webhook_key_next", "operator_key", "viewer_key", "data_key", "data_key_old"}
+    ),
     "worker": frozenset({"redis_url", "client_secret", "data_key", "data_key_old"}),
     "reconciler": frozenset({"redis_url"}),
     "flower": frozenset({"redis_url", "flower_password"}),

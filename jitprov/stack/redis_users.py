@@ -38,7 +38,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "receiver": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hsetnx hincrby hdel exists zadd zrem",  # accept; an operator's retry and cancel
-        "zrange zrevrange zrangebyscore zunion zcard zcount hvals",  # the board
+        "zrange zrevrange zrangebyscore zunion zcard zcount hvals get",  # the board
     ),
     "worker": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND, _LISTEN, _BINDINGS),
@@ -66,7 +66,10 @@ _MAILBOXES = (
 )
 _KEYS: Mapping[str, tuple[str, ...]] = {
     # The meter only to show it, but a script's keys cannot be had for reading alone.
-    "receiver": (_LEDGER, _BY_EVENT, "{prefix}acts {prefix}acts:told {prefix}quarantine:* {prefix}budget:*", _QUEUES),
+    "receiver": (
+        *(_LEDGER, _BY_EVENT, _QUEUES),
+        "{prefix}acts {prefix}acts:told {prefix}quarantine:* {prefix}budget:* {prefix}cache:catalogue:*",
+    ),
     "worker": (_LEDGER, "{prefix}budget:* {prefix}cache:* {prefix}flight:*", _QUEUES, _MAILBOXES, "unacked*"),
     "reconciler": (
         _LEDGER,

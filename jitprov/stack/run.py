@@ -168,6 +168,7 @@ class Stack:
         own = {
             "webhook_key": keys.webhook_key,
             "operator_key": keys.operator_key,
+            "viewer_key": keys.viewer_key,
             "flower_password": keys.flower_password,
             "data_key": keys.data_key,
         }

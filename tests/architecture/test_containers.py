@@ -156,6 +156,7 @@ def test_each_part_sees_only_its_own_secrets() -> None:
             "jitprov_webhook_key",
             "jitprov_webhook_key_next",
             "jitprov_operator_key",
+            "jitprov_viewer_key",
             "jitprov_data_key",
             "jitprov_data_key_old",
         },

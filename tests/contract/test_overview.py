@@ -237,6 +237,7 @@ def test_standing_counts_states_and_steps(ledger: Overview) -> None:
         Step.FETCH_PROFILE: 1,
         Step.RESOLVE_SKILLS: 1,
     }
+    assert standing.oldest_under_way_at == records[0].accepted_at
     assert standing.last_ready_at is not None
     assert done.ended_at is not None
     assert abs(standing.last_ready_at - done.ended_at) < timedelta(milliseconds=1)

@@ -1,125 +1,163 @@
-"""The operator's room: closed without its key, read-only for a browser, and the same answers as the command line."""
+"""The operator's room as JSON: closed without a key, and the same answers as the command line."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
-from builders import a_failure, a_profile, an_opening
-from fixed_clock import FixedClock
-from jitprov.budget import BudgetState
-from jitprov.desk.room import Desk, make_room
-from jitprov.domain import provisioning as moves
-from jitprov.domain.provisioning import Findings, Provisioning
-from jitprov.ledger import Claim
-from jitprov.ledger.memory import MemoryLedger
+from desk_room import KEY, VIEWER_KEY, Room
+from jitprov.errors import DependencyDown
+from own_redis import wait_until
 
-KEY = "k" * 40
 HEADERS = {"X-Operator-Key": KEY}
+PAGES = ["/", "/agents", "/agents/x", "/ready?q=Robin", "/retry", "/log"]
+ANSWERS = [
+    "/api/provisionings",
+    "/api/provisionings/x",
+    "/api/budget",
+    "/api/retry",
+    "/api/causes",
+    "/api/acts",
+]
+WRONG = [
+    {},
+    {"X-Operator-Key": ""},
+    {"X-Operator-Key": "wrong"},
+    {"Authorization": "Bearer "},
+    {"Cookie": "jitprov_session=x.y"},
+]
 
 
-class QuietBudget:
-    """A meter that nothing is asked of but its state."""
-
-    def state(self) -> BudgetState:
-        return BudgetState(300, 12, 34, 0.0, 7.0, "the API answered 429")
-
-
-@dataclass
-class Room:
-    ledger: MemoryLedger
-    sent: list[Provisioning] = field(default_factory=list)
-
-    def client(self, key: str = KEY) -> TestClient:
-        app = FastAPI()
-        desk = Desk(self.ledger, QuietBudget(), self.sent.append, grace_s=1)  # type: ignore[arg-type]
-        app.include_router(make_room(desk, operator_key=key))
-        return TestClient(app)
-
-
-@pytest.fixture
-def room(clock: FixedClock) -> Room:
-    return Room(MemoryLedger(clock.now))
-
-
-def failed(room: Room) -> Provisioning:
-    opening = an_opening()
-    room.ledger.accept([opening], look_after_s=1)
-    record = room.ledger.get(opening.provisioning_id)
-    assert record is not None
-    claim = room.ledger.claim(record.provisioning_id, record.step, 1, token="t", lease_s=10)
-    assert isinstance(claim, Claim)
-    known = replace(claim.record, findings=Findings(profile=a_profile(name="<b>Robin</b>")))
-    room.ledger.record(claim, moves.fail(known, claim.now, a_failure()), look_after_s=1)
-    return record
-
-
-@pytest.mark.parametrize("path", ["/", "/api/provisionings", "/api/budget", "/agents/x", "/api/provisionings/x"])
-@pytest.mark.parametrize(
-    "headers", [{}, {"X-Operator-Key": ""}, {"X-Operator-Key": "wrong"}, {"Authorization": "Bearer "}]
-)
+@pytest.mark.parametrize("headers", WRONG, ids=str)
+@pytest.mark.parametrize("path", ANSWERS)
 def test_the_room_is_closed(room: Room, path: str, headers: dict[str, str]) -> None:
-    """Without the right key every page and answer is 401, and tells nothing."""
+    """Without the right key every answer is 401, and tells nothing."""
+    room.failed({"name": "Robin"})
     answer = room.client().get(path, headers=headers)
 
     assert answer.status_code == 401
     assert "Robin" not in answer.text
 
 
+@pytest.mark.parametrize("headers", WRONG, ids=str)
+@pytest.mark.parametrize("path", PAGES)
+def test_a_stranger_is_sent_to_the_login(room: Room, path: str, headers: dict[str, str]) -> None:
+    """Without the right key every page leads to the login, which leads back; and tells nothing."""
+    room.failed({"name": "Robin Secret"})
+    answer = room.client().get(path, headers=headers)
+
+    assert answer.url.path == "/login"
+    assert "Robin Secret" not in answer.text
+    assert f'name="back" value="{path}"' in answer.text
+
+
 def test_without_a_key_set_nobody_enters(room: Room) -> None:
-    """An empty operator key lets nobody in, not even with an empty one."""
-    client = room.client(key="")
+    """Empty keys let nobody in, not even with an empty one."""
+    client = room.client(key="", viewer_key="")
 
-    assert client.get("/", headers={"X-Operator-Key": ""}).status_code == 401
-    assert client.get("/", auth=("anyone", "")).status_code == 401
-
-
-def test_a_browser_may_read(room: Room) -> None:
-    """Basic with the key as password opens the board, which shows counts, causes and the paused budget, escaped."""
-    failed(room)
-    page = room.client().get("/", auth=("anyone", KEY))
-
-    assert page.status_code == 200
-    assert "unavailable 1" in page.text
-    assert "the API answered 429" in page.text
-    assert "&lt;b&gt;Robin" in page.text
-    assert "<b>Robin" not in page.text
+    assert client.get("/api/budget", headers={"X-Operator-Key": ""}).status_code == 401
+    assert client.get("/api/budget", auth=("anyone", "")).status_code == 401
+    assert client.post("/login", data={"key": ""}).status_code == 401
 
 
-def test_an_agents_page_shows_every_step_and_the_remedy(room: Room) -> None:
-    """All steps are there, also those to come, with task ids, and why it failed with the command that retries it."""
-    record = failed(room)
-    page = room.client().get(f"/agents/{record.user_id}", headers=HEADERS)
-
-    assert page.status_code == 200
-    assert all(record.task_id(step) in page.text for step in record.steps)
-    assert "Retry it." in page.text
-    assert f"jitprov retry {record.task_id()}" in page.text
+def test_a_key_may_read_in_three_ways(room: Room) -> None:
+    """The key is taken as header, bearer token and password of Basic; the viewer's likewise."""
+    client = room.client()
+    for key in (KEY, VIEWER_KEY):
+        assert client.get("/api/budget", headers={"X-Operator-Key": key}).status_code == 200
+        assert client.get("/api/budget", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+        assert client.get("/api/budget", auth=("anyone", key)).json()["limit_per_min"] == 300
 
 
-def test_a_change_needs_the_key_as_a_header(room: Room) -> None:
-    """What a browser adds by itself never changes anything: Basic is refused, and so is another site's request."""
-    record = failed(room)
+def test_an_act_needs_the_operators_key_as_a_header(room: Room) -> None:
+    """What a browser adds by itself never changes anything, nor does the viewer's key, nor another site."""
+    record = room.failed()
     path = f"/api/provisionings/{record.provisioning_id}/retry"
 
     assert room.client().post(path, auth=("anyone", KEY)).status_code == 401
+    assert room.client().post(path, headers={"X-Operator-Key": VIEWER_KEY}).status_code == 403
+    assert room.client().post("/api/retry", headers={"X-Operator-Key": VIEWER_KEY}).status_code == 403
     assert room.client().post(path, headers={**HEADERS, "Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert room.sent == []
     assert room.client().post(path, headers=HEADERS).json()["verdict"] == "done"
     assert [each.provisioning_id for each in room.sent] == [record.provisioning_id]
 
 
+def test_every_act_is_in_the_log(room: Room) -> None:
+    """A retry and a cancel leave who, what, whom and why; a name is taken from its header."""
+    record = room.failed()
+    client = room.client()
+    named = {**HEADERS, "X-Operator-Name": "Kim"}
+    client.post(f"/api/provisionings/{record.user_id}/retry?why=mended", headers=named)
+    room.clock.advance(1)
+    client.post(f"/api/provisionings/{record.user_id}/cancel", headers=HEADERS)
+
+    cancel, retry = client.get("/api/acts", headers=HEADERS).json()["acts"]
+    assert (retry["who"], retry["what"], retry["whom"], retry["why"]) == (
+        "Kim",
+        "retry",
+        record.provisioning_id,
+        "mended",
+    )
+    assert (cancel["who"], cancel["what"]) == ("operator key", "cancel")
+
+
 def test_answers_match_the_state(room: Room) -> None:
-    """Unknown ids are 404, a list says how many there are, cancel and retry answer in words."""
-    record = failed(room)
+    """Unknown ids are 404, a list says how many there are and where it goes on, one under way has its time."""
+    record = room.failed()
+    for _ in range(3):
+        room.opened()
     client = room.client()
 
     assert client.get("/api/provisionings/nobody", headers=HEADERS).status_code == 404
     assert client.post("/api/provisionings/nobody/retry", headers=HEADERS).status_code == 404
     listed = client.get("/api/provisionings?state=failed", headers=HEADERS).json()
-    assert (listed["counts"]["failed"], len(listed["provisionings"])) == (1, 1)
-    assert client.post(f"/api/provisionings/{record.user_id}/cancel", headers=HEADERS).json()["verdict"] == "done"
-    assert client.get("/api/budget", headers=HEADERS).json()["limit_per_min"] == 300
+    assert (listed["counts"]["failed"], len(listed["provisionings"]), listed["following"]) == (1, 1, None)
+    page = client.get("/api/provisionings?limit=3", headers=HEADERS).json()
+    rest = client.get(f"/api/provisionings?limit=3&after={page['following']}", headers=HEADERS).json()
+    assert len({each["provisioning_id"] for each in page["provisionings"] + rest["provisionings"]}) == 4
+    assert client.get(f"/api/provisionings/{record.user_id}", headers=HEADERS).json()["ready_at"] is None
+    under_way = listed = client.get("/api/provisionings?state=waiting", headers=HEADERS).json()["provisionings"][0]
+    assert client.get(f"/api/provisionings/{under_way['user_id']}", headers=HEADERS).json()["ready_at"]
+
+
+@pytest.mark.parametrize(
+    "query", ["state=lost", "step=dance", "since=yesterday", "since=2026-11-23T09:00", "after=x", "limit=0"]
+)
+def test_a_wrong_question_is_named(room: Room, query: str) -> None:
+    """A state, step, instant or place that is none gets 400 that names the field."""
+    answer = room.client().get(f"/api/provisionings?{query}", headers=HEADERS)
+
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["detail"]
+
+
+def test_retry_all_that_match(room: Room) -> None:
+    """The preview counts agents, calls and minutes; the act retries exactly those, and the log has its outcome."""
+    skill = [room.failed(code="skill_unknown", retry_helps=False) for _ in range(3)]
+    other = room.failed(code="unavailable")
+    client = room.client()
+
+    seen = client.get("/api/retry?error=skill_unknown", headers=HEADERS).json()
+    assert (seen["agents"], seen["hopeless"]) == (3, 3)
+    assert seen["calls"] > 0
+    assert seen["minutes"] > 0
+    assert client.post("/api/retry?error=skill_unknown&why=mended", headers=HEADERS).status_code == 202
+    wait_until(lambda: client.get("/api/acts", headers=HEADERS).json()["acts"][0]["finished"], within_s=10)
+    assert {each.provisioning_id for each in room.sent} == {record.provisioning_id for record in skill}
+    assert other.provisioning_id not in {each.provisioning_id for each in room.sent}
+    act = client.get("/api/acts", headers=HEADERS).json()["acts"][0]
+    assert (act["outcome"], act["why"]) == ("3 retried", "mended")
+
+
+def test_a_lost_redis_is_said(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the ledger does not answer, JSON says 503 and when to come again."""
+
+    def away() -> None:
+        raise DependencyDown("the ledger's Redis does not answer")
+
+    monkeypatch.setattr(room.ledger, "count", away)
+    answer = room.client().get("/api/provisionings", headers=HEADERS)
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert "Redis" in answer.json()["detail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitprov.receiver.strangers import Strangers, source_of
+from jitprov.strangers import Strangers, source_of
 
 
 def test_allowance() -> None:
