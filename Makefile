@@ -25,6 +25,7 @@ SANDBOX_ARGS ?=
 BENCH_ARGS ?=
 CRASH_ARGS ?=
 CHAOS_ARGS ?=
+SIMULATE_ARGS ?=
 USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
 
 ##@ Start here
@@ -67,6 +68,10 @@ coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
 	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 	@$(PY) -m coverage report --include='jitprov/domain/*,jitprov/pipeline/*' --fail-under=100
 	@$(PY) -m coverage report --fail-under=95 --format=total
+
+.PHONY: simulate
+simulate: setup ## Histories made up by chance, thousands a minute, for 3 minutes; prints its seeds (SIMULATE_ARGS)
+	@PYTHONPATH=tests $(PY) -m simulation $(SIMULATE_ARGS)
 
 ##@ Measure
 
