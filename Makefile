@@ -14,6 +14,9 @@ ITSELF := $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" -q
 
+# For packages of the distribution.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)
+
 # For example: make demo DEMO_ARGS="--agents 50"; make test PYTEST_ARGS="-x -k ledger"
 DEMO_ARGS ?=
 UP_ARGS ?=
@@ -62,6 +65,19 @@ test-integration: setup ## Contracts of the ports, and real Redis with real work
 .PHONY: test-e2e
 test-e2e: setup ## The commands as a user starts them
 	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)
+
+.PHONY: test-browser
+test-browser: setup chromium ## The board in Debian's chromium, over real parts; a minute and a half
+	@$(PY) -m pytest tests/browser $(PYTEST_ARGS)
+
+.PHONY: screenshots
+screenshots: setup chromium ## The same, with the pictures in docs/board made anew
+	@$(PY) -m pytest tests/browser --screenshots docs/board $(PYTEST_ARGS)
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { $(AS_ROOT) apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive $(AS_ROOT) apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 .PHONY: coverage
 coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
