@@ -89,6 +89,12 @@ coverage: setup ## Branch coverage: 95 % in all, 100 % of domain and pipeline
 simulate: setup ## Histories made up by chance, thousands a minute, for 3 minutes; prints its seeds (SIMULATE_ARGS)
 	@PYTHONPATH=tests $(PY) -m simulation $(SIMULATE_ARGS)
 
+.PHONY: fuzz
+fuzz: export FUZZ_EXAMPLES ?= 20000
+fuzz: setup ## Requests made up from the OpenAPI document, and broken events: FUZZ_EXAMPLES of each kind
+	@FUZZ_EXAMPLES=$$((FUZZ_EXAMPLES / 40)) $(PY) -m pytest --timeout 3600 tests/integration/test_receiver_contract.py
+	@$(PY) -m pytest --timeout 3600 tests/unit/receiver/test_body_mutations.py
+
 ##@ Measure
 
 .PHONY: bench

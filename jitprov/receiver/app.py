@@ -31,7 +31,7 @@ from jitprov.ledger import Ledger
 from jitprov.receiver import answers
 from jitprov.receiver.auth import Doorkeeper
 from jitprov.receiver.body import StartRule
-from jitprov.receiver.contract import EVENTS_PATH
+from jitprov.receiver.contract import complete
 from jitprov.receiver.group_commit import GroupCommit
 from jitprov.receiver.intake import Intake
 from jitprov.receiver.measures import Measures
@@ -123,7 +123,7 @@ def create_app(
 
     def contract() -> dict[str, Any]:
         document = derived()
-        document["paths"]["/events"] = EVENTS_PATH
+        complete(document["paths"])
         return document
 
     app.openapi = contract  # type: ignore[method-assign]  # FastAPI's way of adding to it

@@ -1,50 +1,62 @@
-"""What `/openapi.json` says of `POST /events`, which FastAPI cannot derive: the body is read as a stream."""
+"""What `/openapi.json` says beyond what FastAPI derives: the webhook, whose body is read as a stream, and refusals."""
 
 from __future__ import annotations
 
 from typing import Any
 
 _ID = {"type": "string", "format": "uuid"}
-_REDUCED = {
-    "type": "object",
-    "required": ["detail"],
-    "properties": {
-        "detail": {
-            "type": "object",
-            "required": ["action", "entity"],
-            "properties": {
-                "action": {"type": "string", "examples": ["Create"]},
-                "entityType": {"type": "string", "examples": ["User"]},
-                "entity": {"type": "object", "required": ["id"], "properties": {"id": _ID}},
-            },
-        }
-    },
-}
-_ENVELOPE = {
-    "type": "object",
-    "required": ["detail"],
-    "properties": {
-        "detail": {
-            "type": "object",
-            "required": ["eventBody"],
-            "properties": {
-                "topicName": {"type": "string"},
-                "eventBody": {
-                    "type": "object",
-                    "required": ["action", "entityType", "entity"],
-                    "properties": {
-                        "id": _ID,
-                        "action": {"type": "string"},
-                        "entityType": {"type": "string"},
-                        "entity": {"type": "object", "required": ["id"], "properties": {"id": _ID}},
-                        "clientId": {"type": "object", "properties": {"id": {"type": "string"}}},
-                    },
+_TEXT = {"type": "string", "minLength": 1}
+_ENTITY = {"type": "object", "required": ["id"], "properties": {"id": _ID}}
+
+
+def _event(detail: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "object", **detail}}}
+
+
+_AUDIT = _event(
+    {
+        "required": ["eventBody"],
+        "properties": {
+            "topicName": {"type": "string", "pattern": "^v2\\.audits\\.entitytype\\."},
+            "eventBody": {
+                "type": "object",
+                "required": ["id", "action", "entityType", "entity"],
+                "properties": {
+                    "id": _ID,
+                    "action": {**_TEXT, "examples": ["Create"]},
+                    "entityType": {**_TEXT, "examples": ["User"]},
+                    "entity": _ENTITY,
+                    "clientId": {"type": "object", "properties": {"id": {"type": "string"}}},
                 },
             },
-        }
-    },
-}
-_EVENT = {"anyOf": [_ENVELOPE, _REDUCED]}
+        },
+    }
+)
+_USERS_TOPIC = _event(
+    {
+        "required": ["topicName", "eventBody"],
+        "properties": {
+            "topicName": {"type": "string", "pattern": "^v2\\.users\\.[0-9a-f-]{36}$"},
+            "eventBody": {
+                "type": "object",
+                "required": ["id", "action"],
+                "properties": {"id": _ID, "action": {**_TEXT, "examples": ["create"]}},
+            },
+        },
+    }
+)
+_REDUCED = _event(
+    {
+        "required": ["action", "entity"],
+        "properties": {
+            "action": {**_TEXT, "examples": ["Create"]},
+            "entityType": {**_TEXT, "examples": ["User"]},
+            "entity": _ENTITY,
+        },
+        "not": {"required": ["eventBody"]},
+    }
+)
+_EVENT = {"anyOf": [_AUDIT, _USERS_TOPIC, _REDUCED]}
 _REASON = {
     "type": "object",
     "required": ["field", "cause", "remedy"],
@@ -79,6 +91,32 @@ _TAKEN = {
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": _REASON, "refused": _REFUSED}}
 
 
+_REFUSALS_OF_ROOMS = {
+    "400": "A parameter means nothing here.",
+    "401": "No operator key.",
+    "403": "Asked by another site's page.",
+    "404": "Nothing is known by this id.",
+    "409": "Not as it stands.",
+    "503": "A part is away; ask again after Retry-After.",
+}
+
+
+def complete(paths: dict[str, Any]) -> None:
+    """Put into a document's paths what FastAPI cannot derive: the webhook, and what every room may answer.
+
+    Args:
+        paths: Of the derived document; changed in place.
+    """
+    paths["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    for path, operations in paths.items():
+        if path in {"/metrics", "/healthz", "/readyz"}:
+            continue
+        for operation in operations.values():
+            for status, description in _REFUSALS_OF_ROOMS.items():
+                operation["responses"].setdefault(status, {"description": description})
+    paths["/events"] = EVENTS_PATH
+
+
 def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
@@ -93,7 +131,7 @@ EVENTS_PATH: dict[str, Any] = {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"anyOf": [_EVENT, {"type": "array", "maxItems": 1000, "items": _EVENT}]}
+                    "schema": {"anyOf": [_EVENT, {"type": "array", "minItems": 1, "maxItems": 1000, "items": _EVENT}]}
                 }
             },
         },
