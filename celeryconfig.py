@@ -12,6 +12,8 @@ _settings = settings()
 
 # --- broker ---------------------------------------------------------------------------------------------------
 broker_url = _settings.redis_url.get_secret_value()
+# With rediss:// the server's certificate is checked. Flower asks for this by its own connection, and only here.
+broker_use_ssl = _settings.redis_tls
 # Workers start before Redis does, and outlive its restarts.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None

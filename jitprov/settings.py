@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Broker, ledger and budget; rediss:// for TLS. One instance, one failure domain.",
+        description="Broker, ledger and budget. One instance, one failure domain. For TLS rediss://, and "
+        "?ssl_ca_certs=FILE where the server's CA is none that this machine knows.",
     )
     ledger_memory: Path | None = Field(
         default=None,
@@ -245,6 +246,12 @@ class Settings(BaseSettings):
         if urlsplit(self.redis_url.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
             msg = "JITPROV_REDIS_URL: must begin with redis://, rediss:// or unix://"
             raise ValueError(msg)
+        if (self.redis_tls or {}).get("ssl_cert_reqs", "required") != "required":
+            msg = (
+                "JITPROV_REDIS_URL: ssl_cert_reqs other than required would take any server for ours. Leave it out, "
+                "and name the CA with ssl_ca_certs=FILE"
+            )
+            raise ValueError(msg)
         # Whoever takes over from a worker that died in a create looks first, and must see what was made.
         if self.lease_s <= self.connect_timeout_s + self.read_timeout_s + self.settle_s / self.time_scale:
             msg = (
@@ -266,6 +273,15 @@ class Settings(BaseSettings):
     def login_base_url(self) -> str:
         """Base of the login host, without a trailing slash."""
         return self.api_url.rstrip("/") or f"https://login.{self.region}"
+
+    @property
+    def redis_tls(self) -> dict[str, str] | None:
+        """What `rediss://` asks for, by redis-py's names; None without TLS. Certificates are always checked."""
+        url = urlsplit(self.redis_url.get_secret_value())
+        if url.scheme != "rediss":
+            return None
+        given = {name: values[-1] for name, values in parse_qs(url.query).items() if name.startswith("ssl_")}
+        return {"ssl_cert_reqs": "required", **given}
 
     @property
     def valve_rate_per_min(self) -> int:

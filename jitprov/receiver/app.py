@@ -21,6 +21,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -111,7 +112,11 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # EventBridge takes a redirect for the end of it
         lifespan=rooms,
-        exception_handlers={HTTPException: _no_such_route, DependencyDown: _part_away},
+        exception_handlers={
+            HTTPException: _no_such_route,
+            DependencyDown: _part_away,
+            RequestValidationError: _not_as_agreed,
+        },
     )
     # For the contract, and for whoever comes with another method; deliveries go by the short way.
     app.add_route("/events", _events, methods=["POST"])
@@ -180,6 +185,13 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     field = "method" if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else "path"
     remedy = "POST events to /events"
     return answers.refusal(error.status_code, field, error.detail.lower(), remedy, error.headers)
+
+
+async def _not_as_agreed(_: Request, error: Exception) -> Response:
+    """Answer 422 with field and cause; FastAPI's own answer would repeat what was sent."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("request",), "msg": ""}
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return answers.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, field, first["msg"], "See /openapi.json")
 
 
 def serve(

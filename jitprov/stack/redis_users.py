@@ -59,7 +59,8 @@ _NEVER: Mapping[str, str] = {OPERATOR: "@dangerous"}
 _OF_LEDGER = ("p:*", "due", "emails", "departments", "book", "state:*", "at:*", "ended:*")
 _LEDGER = " ".join(f"{{prefix}}{key}" for key in _OF_LEDGER)
 _BY_EVENT = "{prefix}events {prefix}users"
-_QUEUES = "jitprov.* _kombu.binding.jitprov.* _kombu.binding_permanent.jitprov.*"
+_BINDINGS_OF_QUEUES = "_kombu.binding.jitprov.* _kombu.binding_permanent.jitprov.*"
+_QUEUES = f"jitprov.* {_BINDINGS_OF_QUEUES}"
 _MAILBOXES = (
     "*.celery.pidbox* celeryev.* _kombu.binding_deadlines _kombu.binding.*celery.pidbox _kombu.binding.celeryev "
     "_kombu.binding_permanent.*celery.pidbox _kombu.binding_permanent.celeryev"
@@ -67,7 +68,7 @@ _MAILBOXES = (
 _KEYS: Mapping[str, tuple[str, ...]] = {
     # The meter only to show it, but a script's keys cannot be had for reading alone.
     "receiver": (
-        *(_LEDGER, _BY_EVENT, _QUEUES),
+        *(_LEDGER, _BY_EVENT, _BINDINGS_OF_QUEUES),
         "{prefix}acts {prefix}acts:told {prefix}quarantine:* {prefix}budget:* {prefix}cache:catalogue:*",
     ),
     "worker": (_LEDGER, "{prefix}budget:* {prefix}cache:* {prefix}flight:*", _QUEUES, _MAILBOXES, "unacked*"),
@@ -82,9 +83,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "flower": (_MAILBOXES,),
     OPERATOR: ("{prefix}*", _QUEUES, _MAILBOXES),
 }
-# For their length. Redis 6.2 knows no keys for reading alone: there Flower may take messages too, which the reconciler
-# makes good.
+# Flower asks a queue's length, the receiver only adds to it. Redis 6.2 knows no such keys: there Flower may take
+# messages, which the reconciler makes good.
 _KEYS_TO_READ: Mapping[str, tuple[str, ...]] = {"flower": ("jitprov.*",)}
+_KEYS_TO_WRITE: Mapping[str, tuple[str, ...]] = {"receiver": ("jitprov.*",)}
 
 _CONTROL, _EVENTS = "/0.celery.pidbox", "/0.celeryev/*"
 _CHANNELS: Mapping[str, tuple[str, ...]] = {
@@ -120,9 +122,10 @@ def _digest(password: str) -> str:
 
 
 def _rules(name: str, prefix: str, version: tuple[int, int]) -> str:
-    to_read = "%R~" if version >= _READ_ONLY_KEYS_SINCE else "~"
+    to_read, to_write = ("%R~", "%W~") if version >= _READ_ONLY_KEYS_SINCE else ("~", "~")
     keys = [f"~{key}" for key in _words(_KEYS[name])]
     keys += [f"{to_read}{key}" for key in _words(_KEYS_TO_READ.get(name, ()))]
+    keys += [f"{to_write}{key}" for key in _words(_KEYS_TO_WRITE.get(name, ()))]
     channels = [f"&{channel}" for channel in _CHANNELS[name]]
     # What is never allowed goes last but for what is named one by one.
     groups = [word for word in _words(_COMMANDS[name]) if word.startswith("@")]

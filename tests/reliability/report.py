@@ -35,6 +35,7 @@ PARTS: dict[str, str] = {
     "mutants": "Promises switched off on purpose",
     "corpus": "Bad input",
     "canaries": "Secrets searched for",
+    "acl_denials": "Refused by Redis",
     "schema": "Requests made up from the contract",
     "receiver": "The front door under load",
 }
