@@ -10,14 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.arena import DEPARTMENTS, Arena, World, ids_of, wait_for
-from benchmarks.crew import Crew
+from benchmarks.crew import Crew, scaled_patience
 from benchmarks.guides import Guide, Refused
 from benchmarks.judge import Score, Start, score
 from jitprov.domain.provisioning import State
-from jitprov.settings import Settings
 from jitprov.wiring import make_ledger
 
 _HERE = Path(__file__).parent
@@ -37,7 +35,7 @@ def jitprov(world: World, agents: int, *, workers: int = 1, restless: bool = Fal
     """
     crew = Crew("crew", workers=workers + restless).parts
     # A killed worker's leases and messages are missed in real time; it must pass as fast as the API's.
-    patience = _scaled_patience(world.time_scale) if restless else {}
+    patience = scaled_patience(world.time_scale) if restless else {}
     name = f"jitprov, {'line id' if world.line_id else 'look-up'}, {workers} worker{'s' * (workers > 1)}"
     with Arena(world, **patience) as arena:
         parts = crew(arena.parts["worker"])
@@ -63,18 +61,6 @@ def jitprov(world: World, agents: int, *, workers: int = 1, restless: bool = Fal
         ended_s = arena.now_s()
         wait_for(lambda: arena.now_s() > ended_s + ASSIGNED_WITHIN_S, cap_s=5)
         return score(name, arena.control, users, start, capped=capped, time_scale=world.time_scale)
-
-
-def _scaled_patience(scale: float) -> dict[str, Any]:
-    usual = Settings.model_fields
-    least = {
-        "lease_s": 5.0,
-        "connect_timeout_s": 0.5,
-        "read_timeout_s": 2.0,
-        "message_grace_s": 1.0,
-        "reconcile_every_s": 0.5,
-    }
-    return {name: max(bound, float(usual[name].default) / scale) for name, bound in least.items()}
 
 
 def _guided(
@@ -131,6 +117,7 @@ def plain_celery(world: World, agents: int, *, workers: int = 1, cap_s: float = 
             **(sample.env or {}),
             "BENCH_BROKER": arena.settings.redis_url.get_secret_value(),
             "BENCH_API": arena.plan.api_url,
+            "BENCH_TOKEN": Guide.naive(arena).token(),
             "BENCH_TIME_SCALE": str(world.time_scale),
             "PYTHONPATH": str(_HERE.parent),
         }

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.arena import DEPARTMENTS, Arena, World, wait_for
 from jitprov.domain.provisioning import State
 from jitprov.ledger.redis import RedisLedger
+from jitprov.settings import Settings
 from jitprov.stack.part import Part
 from jitprov.wiring import make_ledger
 
@@ -40,6 +41,19 @@ class Crew:
             )
             for number in range(self.workers)
         ]
+
+
+def scaled_patience(scale: float) -> dict[str, Any]:
+    """Return settings under which a dead worker is missed as fast as the API's time passes."""
+    usual = Settings.model_fields
+    least = {
+        "lease_s": 5.0,
+        "connect_timeout_s": 0.5,
+        "read_timeout_s": 2.0,
+        "message_grace_s": 1.0,
+        "reconcile_every_s": 0.5,
+    }
+    return {name: max(bound, float(usual[name].default) / scale) for name, bound in least.items()}
 
 
 def measure(crew: Crew, agents: int = 200, *, cap_s: float = 120.0) -> dict[str, Any]:

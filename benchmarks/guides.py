@@ -30,16 +30,17 @@ class Guide:
         time_scale: API seconds per real second.
         retries: How often a 429 is waited out, as the provider's SDK does; 0 ends at the first.
         thorough: The Terraform provider's sequence instead of the naive one.
+        token: The access token, where several processes share it; asked for when empty.
     """
 
-    def __init__(self, api_url: str, time_scale: float, *, retries: int, thorough: bool) -> None:
+    def __init__(self, api_url: str, time_scale: float, *, retries: int, thorough: bool, token: str = "") -> None:
         self._api_url = api_url
         self._scale = time_scale
         self._retries = retries
         self._thorough = thorough
         self._own = threading.local()
         self._lock = threading.Lock()
-        self._shared_token = ""
+        self._shared_token = token
         self.stopped = threading.Event()
         self.redelivery_s = 5.0 / time_scale
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from rich.table import Table
 from benchmarks.bars import FIGURES, Figures, Verdict
 from benchmarks.judge import Score
 
+# Where the pages find it.
+CHART = Path("docs/benchmark.png")
 _COLUMNS = (
     "contender",
     "agents",
@@ -89,6 +92,7 @@ def page_parts(scores: Sequence[Score], verdicts: Sequence[Verdict], more: Mappi
     """Return what stands between the markers of pages, by marker."""
     extras = [(name, f"{value:,}" if isinstance(value, int | float) else str(value)) for name, value in more.items()]
     return {
+        "chart": "![Agents call-ready over time, all contenders](CHART)",
         "contenders": _markdown(_COLUMNS, map(_cells, scores)),
         "bars": _markdown(("figure", "measured", "bar", "verdict"), _bar_rows(verdicts)),
         "more": _markdown(("beside them", "measured"), extras),
@@ -102,6 +106,7 @@ def fill(page: Path, parts: Mapping[str, str]) -> bool:
         ValueError: A marker has no end.
     """
     before = after = page.read_text(encoding="utf-8")
+    chart = os.path.relpath(CHART, page.parent)
     for name, part in parts.items():
         opening, closing = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
         head, found, rest = after.partition(opening)
@@ -111,7 +116,7 @@ def fill(page: Path, parts: Mapping[str, str]) -> bool:
         if not ended:
             msg = f"{page}: {opening} has no {closing}"
             raise ValueError(msg)
-        after = f"{head}{opening}\n{part}\n{closing}{tail}"
+        after = f"{head}{opening}\n{part.replace('CHART', chart)}\n{closing}{tail}"
     page.write_text(after, encoding="utf-8")
     return after != before
 
