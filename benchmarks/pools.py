@@ -1,6 +1,6 @@
 """Threads or processes: `python -m benchmarks.pools`. What each of Celery's pools costs, and what blows do to it.
 
-Decision 0006's table (docs/decisions/) comes from here. Each trial is a small stampede with one blow in the middle.
+The table of decision 0018 comes from here. Each trial is a small stampede with one blow in the middle.
 """
 
 from __future__ import annotations
