@@ -121,6 +121,10 @@ chaos: setup ## 2,000 agents, 110 processes killed by seed, an API that fails in
 chaos-quick: setup ## The same with 150 agents and 12 kills, about a minute
 	@PYTHONPATH=tests $(PY) -m reliability chaos --quick $(CHAOS_ARGS)
 
+.PHONY: faults
+faults: setup ## Redis cut, hung, full, slow, without a disk; bad messages; workers at odds: minutes
+	@$(PY) -m pytest -m faults --record-faults tests/reliability $(PYTEST_ARGS)
+
 .PHONY: reliability-report
 reliability-report: setup ## docs/reliability.md from the last runs of the reliability suites
 	@PYTHONPATH=tests $(PY) -m reliability report

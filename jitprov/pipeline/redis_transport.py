@@ -15,6 +15,7 @@ from kombu.transport import redis
 
 from jitprov import logs
 from jitprov.pipeline.names import QUEUES
+from jitprov.pipeline.screening import unfit
 
 _log = logging.getLogger(__name__)
 _OURS = frozenset(QUEUES)
@@ -41,7 +42,7 @@ class Channel(redis.Channel):
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu has no types
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             # It is out of the queue already. If it was ours, the reconciler finds it missing.
             logs.event(_log, "message_unreadable", level=logging.ERROR, error_type=type(error).__name__)
             raise Empty from None
@@ -56,6 +57,12 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """The transport with that channel."""
+    """The transport with that channel, which hands on only what jitprov sends."""
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        if why := unfit(message, queue):
+            logs.event(_log, "message_unreadable", level=logging.ERROR, queue=queue, cause=why)
+            return
+        super()._deliver(message, queue)  # type: ignore[no-untyped-call]

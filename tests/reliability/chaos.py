@@ -39,7 +39,7 @@ _DEPARTMENTS = ("Seasonal_Retail", "Seasonal_Tech_Support")
 _DUPLICATED_SHARE = 0.15
 # A request that had left when the 429 came; real seconds.
 _IN_FLIGHT_S = 0.25
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 10.0
 _POOL_GAVE_UP = "WorkerLostError('Could not start worker processes')"
 
 
@@ -52,17 +52,17 @@ class Size:
         kills: At least so many processes are killed.
         weather_s: How long, in real seconds; the clock stands still while who is to be struck is not up yet.
         time_scale: API seconds per real second.
-        calm_within_s: How long it may take afterwards until all is at rest.
+        stuck_after_s: For so long nothing may stand still afterwards, while all is not yet at rest.
     """
 
     agents: int = 2000
     kills: int = 110
     weather_s: float = 240.0
     time_scale: float = 6.0
-    calm_within_s: float = 300.0
+    stuck_after_s: float = 90.0
 
 
-QUICK = Size(agents=150, kills=12, weather_s=22.0, time_scale=8.0, calm_within_s=90.0)
+QUICK = Size(agents=150, kills=12, weather_s=22.0, time_scale=8.0)
 
 
 @dataclass
@@ -219,9 +219,14 @@ class Morning:
 
     def _calm(self, sender: Forked, began: float) -> bool:
         client = Redis.from_url(self.lane.redis.url)
-        while time.monotonic() - began < self.size.calm_within_s:
+        stood: dict[State, int] = {}
+        moved_at = began
+        while time.monotonic() - moved_at < self.size.stuck_after_s:
             self._supervise()
-            if not sender.alive() and self._look():
+            if (stands := self._count()) != stood:
+                moved_at, stood = time.monotonic(), stands
+            ended = sum(count for state, count in stands.items() if state.ended)
+            if not sender.alive() and ended == self.size.agents and self._look():
                 # All that dead workers held comes back now, and must change nothing.
                 taken: list[Any] = client.zrange("unacked_index", 0, -1)
                 if taken:
@@ -230,6 +235,12 @@ class Morning:
                     return True
             time.sleep(0.5)
         return False
+
+    def _count(self) -> dict[State, int]:
+        try:
+            return dict(self.ledger.count())
+        except DependencyDown:
+            return {}
 
     def _evidence(
         self, users: Sequence[Mapping[str, Any]], quiet_within_s: float | None
