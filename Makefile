@@ -151,6 +151,17 @@ lock: setup ## Write both lock files anew from pyproject.toml
 	@$(UV_COMPILE) --extra embedded -o requirements.lock
 	@$(UV_COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 
+.PHONY: audit
+audit: setup ## Known vulnerabilities of what the locks name; fails also when it could not look
+	@$(PY) deploy/audit.py
+
+.PHONY: sbom
+sbom: setup ## What jitprov consists of, as CycloneDX: build/sbom.cdx.json
+	@mkdir -p build
+	@$(PY) -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --of JSON -o build/sbom.cdx.json
+	@echo "written: build/sbom.cdx.json"
+
 .PHONY: clean
 clean: ## Remove what make and the tools have made; data of `jitprov up` (.jitprov) stays
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
