@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 @signals.setup_logging.connect(weak=False)
 def _log_as_json(**_: Any) -> None:
-    logs.setup(settings().log_level)
+    chosen = settings()
+    logs.setup(chosen.log_level, masked=chosen.secret_values())
 
 
 @signals.worker_ready.connect(weak=False)

@@ -274,6 +274,12 @@ class Settings(BaseSettings):
         """Base of the login host, without a trailing slash."""
         return self.api_url.rstrip("/") or f"https://login.{self.region}"
 
+    def secret_values(self) -> tuple[str, ...]:
+        """Return every secret that is set, the password inside Redis' address too, for masking."""
+        secrets = [value for name in type(self).model_fields if isinstance(value := getattr(self, name), SecretStr)]
+        password = urlsplit(self.redis_url.get_secret_value()).password
+        return tuple(filter(None, [*(secret.get_secret_value() for secret in secrets), password]))
+
     @property
     def redis_tls(self) -> dict[str, str] | None:
         """What `rediss://` asks for, by redis-py's names; None without TLS. Certificates are always checked."""

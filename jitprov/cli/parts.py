@@ -44,7 +44,7 @@ def receiver() -> None:
     from jitprov.wiring import make_budget, make_cache, make_overview, make_seals  # noqa: PLC0415
 
     chosen = settings()
-    logs.setup(chosen.log_level)
+    logs.setup(chosen.log_level, masked=chosen.secret_values())
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_overview(chosen, timeout_s=1.0)
@@ -107,7 +107,7 @@ def reconciler() -> None:
     from jitprov.wiring import make_cache, make_ledger  # noqa: PLC0415
 
     chosen = settings()
-    logs.setup(chosen.log_level)
+    logs.setup(chosen.log_level, masked=chosen.secret_values())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -7,7 +7,7 @@ import binascii
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import HTTPException
 from fastapi.requests import Request
@@ -68,7 +68,7 @@ class Guard:
         """Let an act through: 401 for a stranger, 403 for one who may only look, and for what another site sent."""
         key = request.headers.get("x-operator-key")
         visitor = self.may_read(request)
-        if request.headers.get("sec-fetch-site", "none") not in _OWN:
+        if _is_foreign(request):
             raise HTTPException(403, "not from another site")
         form = {} if key else await read_form(request)
         request.state.form = form
@@ -88,6 +88,14 @@ class Guard:
     def _source(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
         return source_of(peer, request.scope["headers"], self._forwarded_header)
+
+
+def _is_foreign(request: Request) -> bool:
+    """Tell whether a browser says that another site sent it; one that names no site names the page's origin."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is None and origin is not None:
+        return urlsplit(origin).netloc != request.headers.get("host")
+    return (site or "none") not in _OWN
 
 
 def visitor_of(request: Request) -> Visitor:

@@ -189,9 +189,9 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 async def _not_as_agreed(_: Request, error: Exception) -> Response:
     """Answer 422 with field and cause; FastAPI's own answer would repeat what was sent."""
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("request",), "msg": ""}
-    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return answers.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, field, first["msg"], "See /openapi.json")
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    field, cause = (".".join(map(str, found[0]["loc"])), str(found[0]["msg"])) if found else ("request", "wrong")
+    return answers.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, field, cause, "See /openapi.json")
 
 
 def serve(

@@ -87,13 +87,21 @@ class Ran:
     faults: int = 0
     commands: list[subprocess.CompletedProcess[str]] = field(default_factory=list)
     flower_closed: dict[str, int] = field(default_factory=dict)
+    elsewhere: list[int] = field(default_factory=list)
 
 
-def ask(port: int, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+def ask(
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
     """Return status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
         told = "".join(f"{name}: {value}\n" for name, value in answer.getheaders())
         return answer.status, told.encode() + answer.read()
@@ -101,8 +109,7 @@ def ask(port: int, path: str, *, method: str = "GET", body: bytes | None = None,
         connection.close()
 
 
-def basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+FLOWER = {"Authorization": "Basic " + base64.b64encode(f"operator:{KEYS['flower_password']}".encode()).decode()}
 
 
 class Run:
@@ -113,16 +120,16 @@ class Run:
         self.settings = running.settings
         self.ledger = make_ledger(self.settings)
 
-    def post(self, event: object, key: str = KEYS["webhook_key"], **headers: str) -> int:
+    def post(self, event: object, key: str = KEYS["webhook_key"]) -> int:
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
-        headers = {"X_API_Key": key, "Content_Type": "application/json", **headers}
-        status, told = ask(self.settings.receiver_port, "/events", method="POST", body=body, **headers)
+        given = {"X-API-Key": key, "Content-Type": "application/json", "X-Canary": BROUGHT["in_a_header"]}
+        status, told = ask(self.settings.receiver_port, "/events", method="POST", body=body, headers=given)
         if status != 202:
             self.ran.answers.append(told)
         return status
 
-    def operate(self, path: str, method: str = "GET", key: str = KEYS["operator_key"], **headers: str) -> int:
-        status, told = ask(self.settings.receiver_port, path, method=method, X_Operator_Key=key, **headers)
+    def operate(self, path: str, method: str = "GET", key: str = KEYS["operator_key"]) -> int:
+        status, told = ask(self.settings.receiver_port, path, method=method, headers={"X-Operator-Key": key})
         if status != 200:
             self.ran.answers.append(told)
         return status
@@ -173,11 +180,28 @@ class Run:
         assert self.post({"detail": {}}, key=KEYS["webhook_key"][:-1]) == 401
         wrong = [b"{" + mark.encode(), b'"' + mark.encode() + b'"', json.dumps({"detail": {"x": mark}}).encode()]
         wrong.append(json.dumps({"detail": {"action": "Create", "entity": {"id": f"../{mark}"}}}).encode())
-        assert {self.post(body, X_Canary=BROUGHT["in_a_header"]) // 100 for body in wrong} == {4}
+        assert {self.post(body) // 100 for body in wrong} == {4}
         assert self.operate("/api/provisionings", key=BROUGHT["wrong_key"]) == 401
         assert self.operate("/api/provisionings?state=" + mark) == 422
         assert self.operate(f"/api/provisionings/{mark}") == 404
         assert self.operate(f"/{mark}") == 404
+
+    def come_from_elsewhere(self, provisioning_id: str) -> None:
+        """Try to change something as a foreign page in an operator's browser would."""
+        path, own = f"/api/provisionings/{provisioning_id}/retry", {"X-Operator-Key": KEYS["operator_key"]}
+        password = {"Authorization": "Basic " + base64.b64encode(f"x:{KEYS['operator_key']}".encode()).decode()}
+        for headers in (
+            password,  # which a browser adds by itself
+            own | {"Sec-Fetch-Site": "cross-site"},
+            own | {"Sec-Fetch-Site": "same-site"},
+            own | {"Origin": "https://evil.test"},
+            own | {"Origin": "null"},
+        ):
+            status, told = ask(self.settings.receiver_port, path, method="POST", headers=headers)
+            self.ran.answers.append(told)
+            self.ran.elsewhere.append(status)
+        status, told = ask(self.settings.receiver_port, path, method="OPTIONS", headers={"Origin": "https://evil.test"})
+        self.ran.elsewhere.append(0 if b"access-control-allow" in told.lower() else status)
 
     def look_around(self) -> None:
         """Look as operators do: every page of Flower, the board, the commands."""
@@ -186,13 +210,12 @@ class Run:
         for path in ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/workers?refresh=1", "/api/tasks",
                      "/api/queues/length", f"/task/{failed.task_id()}", f"/task/{ready.task_id()}",
                      f"/api/task/info/{failed.task_id()}"):  # fmt: skip
-            status, told = ask(
-                self.settings.flower_port, path, Authorization=basic("operator", KEYS["flower_password"])
-            )
+            status, told = ask(self.settings.flower_port, path, headers=FLOWER)
             assert status == 200, path
             self.ran.flower[path] = told
         for path in ("/", "/api/provisionings", "/api/budget", f"/agents/{failed.provisioning_id}"):
             assert self.operate(path) == 200, path
+        self.come_from_elsewhere(failed.provisioning_id)
         assert self.operate(f"/api/provisionings/{failed.provisioning_id}/retry", "POST") == 200
         assert self.operate(f"/api/provisionings/{failed.provisioning_id}/cancel", "POST") == 200
         assert self.command("jitprov", "show", ready.findings.profile.email).returncode == 0  # type: ignore[union-attr]
@@ -222,12 +245,14 @@ class Run:
 def whole(admin: Redis, key: bytes) -> bytes:
     """Return everything that a key holds, as it is."""
     kind = admin.type(key)
-    if kind == b"hash":
-        return b"\n".join(part for pair in admin.hgetall(key).items() for part in pair)
-    readers = {b"zset": "zrange", b"list": "lrange"}
-    if kind in readers:
-        return b"\n".join(getattr(admin, readers[kind])(key, 0, -1))
-    return b"\n".join(admin.smembers(key)) if kind == b"set" else admin.get(key) or b""
+    reading: dict[Any, Any] = {
+        b"hash": lambda: [part for pair in admin.hgetall(key).items() for part in pair],
+        b"zset": lambda: admin.zrange(key, 0, -1),
+        b"list": lambda: admin.lrange(key, 0, -1),
+        b"set": lambda: admin.smembers(key),
+        b"string": lambda: [admin.get(key)],
+    }
+    return b"\n".join(part for part in reading[kind]() if part)
 
 
 def read(path: str) -> bytes:
@@ -297,12 +322,10 @@ def knock(port: int) -> dict[str, int]:
         path = path if path.startswith("/") else f"/{path}"
         for method in ("GET", "POST"):
             answers[f"{method} {path}"] = ask(port, path, method=method, body=b"")[0]
-    elsewhere = {"Origin": "https://evil.test", "Sec_Fetch_Site": "cross-site"}
+    elsewhere = {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
     for path in ("/api/task/send-task/jitprov.create_phone", "/api/worker/shutdown/x", "/api/task/revoke/x"):
         for how, more in (("here", {}), ("elsewhere", elsewhere)):
-            status, _ = ask(
-                port, path, method="POST", body=b"", Authorization=basic("operator", KEYS["flower_password"]), **more
-            )
+            status, _ = ask(port, path, method="POST", body=b"", headers=FLOWER | more)
             answers[f"with the password, from {how}: POST {path}"] = status
     return answers
 
@@ -413,6 +436,11 @@ def test_flower_is_closed_on_every_route(ran: Ran) -> None:
     assert {bare[path] for path in pages} == {401}
     with_password = {status for path, status in ran.flower_closed.items() if path.startswith("with")}
     assert with_password == {403}
+
+
+def test_a_foreign_page_changes_nothing(ran: Ran) -> None:
+    """With what a browser adds by itself, or from another site, no change of the operator's API goes through."""
+    assert ran.elsewhere == [401, 403, 403, 403, 403, 405]
 
 
 def test_what_was_found_is_told(ran: Ran) -> None:

@@ -170,3 +170,19 @@ def test_setup_quiets_libraries_that_narrate(level: str, of_noisy: int) -> None:
 
     assert logging.getLogger("urllib3").level == of_noisy
     assert logging.getLogger().level == logging.getLevelName(level)
+
+
+def test_a_secret_in_a_library_s_text_is_masked() -> None:
+    """Whatever a library says, in text, field or traceback, no secret leaves; also one that JSON writes otherwise."""
+    shown = logs.JsonLines(("hush-hush", 'with "quotes" and é', "hush-hush-longer", ""))
+    try:
+        raise RuntimeError('redis://:hush-hush@host, with "quotes" and é')  # noqa: TRY301  as above
+    except RuntimeError as error:
+        fault = (RuntimeError, error, error.__traceback__)
+    record = logging.LogRecord("kombu", logging.ERROR, "", 1, "lost %s", ("hush-hush-longer",), fault)
+    record.fields = {"url": "redis://:hush-hush@host"}
+
+    text = shown.format(record)
+    assert "hush" not in text
+    assert "quotes" not in text
+    assert json.loads(text)["event"] == "lost (secret)"

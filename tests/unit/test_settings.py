@@ -264,3 +264,10 @@ def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JITPROV_TAG", "0.1.0")
 
     assert misspelt_variables() == {"JITPROV_REGON": "JITPROV_REGION", "JITPROV_QQQQQQQQQ": ""}
+
+
+def test_all_secrets_are_known_for_masking() -> None:
+    """Every secret that is set is told to whoever masks them, the password in Redis' address on its own too."""
+    chosen = read_settings(client_secret="one", data_key="two", redis_url="redis://worker:three@127.0.0.1/0")
+
+    assert set(chosen.secret_values()) == {"one", "two", "three", "redis://worker:three@127.0.0.1/0"}
