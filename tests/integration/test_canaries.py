@@ -182,7 +182,7 @@ class Run:
         wrong.append(json.dumps({"detail": {"action": "Create", "entity": {"id": f"../{mark}"}}}).encode())
         assert {self.post(body) // 100 for body in wrong} == {4}
         assert self.operate("/api/provisionings", key=BROUGHT["wrong_key"]) == 401
-        assert self.operate("/api/provisionings?state=" + mark) == 422
+        assert self.operate("/api/provisionings?state=" + mark) in {400, 422}
         assert self.operate(f"/api/provisionings/{mark}") == 404
         assert self.operate(f"/{mark}") == 404
 
