@@ -38,7 +38,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "receiver": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hsetnx hincrby hdel exists zadd zrem",  # accept; an operator's retry and cancel
-        "zrange zrevrange zrangebyscore zunion zcard zcount hvals get",  # the board
+        "zrange zrevrange zrangebyscore zunion zcard zcount hvals get mget",  # the board
     ),
     "worker": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND, _LISTEN, _BINDINGS),
