@@ -24,6 +24,7 @@ from jitprov.cache.redis import RedisCache
 from jitprov.domain.events import Opening
 from jitprov.domain.ids import provisioning_id_from
 from jitprov.domain.provisioning import CORRIDOR
+from jitprov.genesys.stations import StationLore
 from jitprov.ledger.redis import RedisLedger
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.tasks import make_runner
@@ -111,6 +112,8 @@ def _corridor(arena: Arena) -> tuple[RedisLedger, Runner]:
     rate = BudgetRate.of(_NO_LIMIT_PER_MIN, headroom=0.02)
     budget = RedisBudget(client(decoded=True), "lean:", owner="lean", rate=rate)
     kept = assemble(settings, ledger=ledger, budget=budget, cache=RedisCache(client(decoded=False), "lean:"))
+    # A morning like any other: somebody found out about stations before.
+    StationLore(kept.cache, kept.clock, settings).learn("line_id")
     return ledger, make_runner(kept)
 
 

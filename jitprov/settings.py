@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         default=6.0,
         ge=0,
         le=60,
-        description="Wait after making a phone before its station is looked for, and between looks.",
+        description="Wait after making a phone before its station is looked for, until a better one was learned.",
     )
 
     # --- budget ---------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ can be tried without HTTP. What the real ones do is tested with the sandbox.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,15 +14,25 @@ from typing import Any
 from uuid import uuid4
 
 from builders import a_profile
+from fixed_clock import FixedClock
+from jitprov.cache.memory import MemoryCache
 from jitprov.domain.agent import Phone, Profile, RatedSkill, WantedState
+from jitprov.domain.clock import Clock
 from jitprov.errors import NotYetConsistent, SkillUnknown
+from jitprov.genesys.stations import StationLore
 from jitprov.pipeline.steps import Kit
+from jitprov.settings import Settings, read_settings
 
 Call = tuple[Any, ...]
 # What happens around a call: it may raise before `apply` runs (nothing was sent), or after (the answer was lost).
 Meddle = Callable[[str, Callable[[], Any]], Any]
 
 SKILL_IDS = {name: f"id-of-{name}" for name in ("Customer_Service", "Order_Tracking", "Billing")}
+
+
+@functools.cache
+def _settings(**changes: Any) -> Settings:
+    return read_settings(_env_file=None, **changes)
 
 
 @dataclass
@@ -37,11 +48,13 @@ class Agent:
 class FakeOrganization:
     """Agents, skills, phones and stations, with the methods that steps call."""
 
-    def __init__(self, *, line_id_is_station_id: bool = True) -> None:
+    def __init__(self, *, line_id_is_station_id: bool = True, clock: Clock | None = None) -> None:
         self.agents: dict[str, Agent] = {}
         self.calls: list[Call] = []
         self.line_id_is_station_id = line_id_is_station_id
-        self.learned: str | None = None
+        self.clock = clock or FixedClock()
+        self.cache = MemoryCache(self.clock.monotonic_s)
+        self.lore = self.new_lore()
         self.stations_late = False
         self.phones_hidden: Callable[[Phone], bool] = lambda _: False
         self.assignments_late = False
@@ -56,6 +69,10 @@ class FakeOrganization:
         agent = Agent(profile or a_profile())
         self.agents[agent.profile.user_id] = agent
         return agent
+
+    def new_lore(self, **changes: Any) -> StationLore:
+        """Return what a worker that just started knows about stations."""
+        return StationLore(self.cache, self.clock, _settings(**changes))
 
     def station_of(self, phone: Phone) -> str:
         return phone.line_id if self.line_id_is_station_id else f"station-of-{phone.line_id}"
@@ -163,13 +180,6 @@ class FakeOrganization:
         setup: str = self._call(lambda: "the setup", "phone_setup")
         return setup
 
-    def station_source(self) -> str | None:
-        return self.learned
-
-    def learn_station_source(self, source: str) -> None:
-        self.calls.append(("learn", source))
-        self.learned = source
-
     def wanted_for(self, profile: Profile) -> WantedState:
         return self.wanted(profile)
 
@@ -198,6 +208,7 @@ def a_kit(organization: FakeOrganization, **changes: Any) -> Kit:
         "catalogue": parts,
         "rules": parts,
         "profiles": parts,
+        "stations": organization.lore,
         "hold": organization.hold,
     } | changes
     return Kit(**values)

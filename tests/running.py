@@ -72,7 +72,7 @@ class RealParts:
                 assert process.poll() is None, text[-3000:]
                 return until in text
 
-            wait_until(spoken, within_s=30)
+            wait_until(spoken, within_s=60)
         return process
 
     def worker(self, *options: str, **more: str) -> subprocess.Popen[bytes]:

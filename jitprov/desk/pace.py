@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from jitprov.cache import Cache
 from jitprov.errors import DependencyDown
-from jitprov.genesys.catalogue import station_source_kept
+from jitprov.genesys.stations import station_source_kept
 from jitprov.pipeline.outlook import Pace
 from jitprov.settings import Settings
 

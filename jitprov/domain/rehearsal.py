@@ -19,6 +19,7 @@ from jitprov.domain.provisioning import CORRIDOR, Step
 
 USERS_PER_READ = 100
 _SETUP_CALLS = 2  # default site, phone base
+_EFFECT_S = 2.0  # until an assignment is looked at
 _PLACE = {step: place for place, step in enumerate(CORRIDOR)}
 
 
@@ -96,8 +97,8 @@ class _Flight:
     held: list[_Way] = field(default_factory=list)
 
 
-# A step at work: yields None to make a call, or a flight to wait for its end.
-_Way = Generator[_Flight | None, None, None]
+# A step at work: yields None to make a call, or a flight to wait for its end; returns when it wants to come back.
+_Way = Generator[_Flight | None, None, float | None]
 _ENDED = object()
 
 
@@ -123,6 +124,8 @@ class Rehearsal:
         self._unread = deque(walk for walk in walks if walk.step is Step.FETCH_PROFILE)
         self._profiles = _Flight()
         self._token, self._skills, self._setup = (_Flight(done=stage.warm) for _ in range(3))
+        self._trial = _Flight()
+        self._trier: Walk | None = None
         self._source_known = stage.stations.known
         self._steps: Mapping[Step, Callable[[Walk], _Way]] = {
             Step.FETCH_PROFILE: self._fetch_profile,
@@ -188,17 +191,17 @@ class Rehearsal:
         """Do the step that the agent stands before, as pipeline.steps does it."""
         if not self._token.done:
             yield from self._once(self._token, 1)
-        if walk.step is Step.ASSIGN_STATION and self._must_wait(walk):
-            walk.waited = True
-            self._come_back(walk, self._now_s + self._stage.stations.wait_s)
-            return
-        yield from self._steps[walk.step](walk)
+        back_in_s = yield from self._steps[walk.step](walk)
+        if back_in_s is not None:
+            self._come_back(walk, self._now_s + back_in_s)
+            return None
         place = _PLACE[walk.step] + 1
         if place == len(CORRIDOR):
             walk.ready_s = self._now_s
         else:
             walk.step = CORRIDOR[place]
             self._queues[place].append(walk)
+        return None
 
     def _once(self, flight: _Flight, calls: int) -> _Way:
         if flight.under_way:
@@ -209,6 +212,7 @@ class Rehearsal:
                 yield None
             flight.done = True
             self._land(flight)
+        return None
 
     def _fetch_profile(self, walk: Walk) -> _Way:
         while not walk.read:
@@ -224,6 +228,7 @@ class Rehearsal:
                 others -= not other.read
                 other.read = True
             self._land(self._profiles)
+        return None
 
     def _resolve_skills(self, _: Walk) -> _Way:
         return self._once(self._skills, 1)
@@ -231,26 +236,38 @@ class Rehearsal:
     def _patch_skills(self, walk: Walk) -> _Way:
         if not walk.skilled:
             yield None
+        return None
 
     def _create_phone(self, walk: Walk) -> _Way:
         if not walk.phoned:
             yield from self._once(self._setup, _SETUP_CALLS)
             yield None
-
-    def _must_wait(self, walk: Walk) -> bool:
-        there_at_once = self._source_known and self._stage.stations.source == "line_id"
-        return not (walk.waited or walk.stationed or there_at_once)
+        return None
 
     def _assign_station(self, walk: Walk) -> _Way:
+        by_line_id = self._stage.stations.source == "line_id"
         if walk.stationed:
-            return
+            return None
+        if self._trial.under_way:
+            yield self._trial
         if not self._source_known:
-            # Nobody knows whether a line's id is its station's id: it is tried, and the answer looked at.
-            yield None
+            if not self._trial.done:
+                # Nobody knows whether a line's id is its station's id: one tries, and all wait for what comes of it.
+                yield from self._once(self._trial, 1)
+                self._trier, self._source_known = walk, not by_line_id
+                return _EFFECT_S if by_line_id else self._given_time(walk)
+            if walk is not self._trier:
+                return _EFFECT_S
             yield None
             self._source_known = True
-            if self._stage.stations.source == "line_id":
-                return
-        elif self._stage.stations.source == "lookup":
+            return None
+        if not by_line_id:
+            if not walk.waited:
+                return self._given_time(walk)
             yield None
         yield None
+        return None
+
+    def _given_time(self, walk: Walk) -> float:
+        walk.waited = True
+        return self._stage.stations.wait_s

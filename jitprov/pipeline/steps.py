@@ -17,8 +17,18 @@ from jitprov.errors import AgentGone, NotYetConsistent, Refused, StationLate
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.payloads import phone_name
+from jitprov.genesys.stations import StationLore, StationSource
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.rules.engine import RuleBook
+
+# API seconds until an assignment is looked at, and until one without effect is given up.
+_EFFECT_S = 2.0
+_EFFECT_MAX_S = 10.0
+# Share of the learned wait from which a look is worth its call.
+_WAITED_ENOUGH = 0.9
+# After a look in vain: so much of the time waited so far again, and no less than a second.
+_LONGER = 0.6
+_LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +38,19 @@ class Kit:
     Attributes:
         hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
             Raises `LeaseLost`.
+        stations: What was learned about stations.
         look_first: The ledger was lost: what it does not know of may be there all the same.
         station_source: `auto`, `line_id` or `lookup`.
-        station_look_s: Wait before the first look for a station, and between looks, in API seconds.
     """
 
     genesys: GenesysClient
     catalogue: Catalogue
     rules: RuleBook
     profiles: ProfileReader
+    stations: StationLore
     hold: Callable[[], None]
     look_first: bool = False
     station_source: Literal["auto", "line_id", "lookup"] = "auto"
-    station_look_s: float = 3.0
 
 
 def fetch_profile(record: Provisioning, kit: Kit) -> Findings:
@@ -114,52 +124,64 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
 
 
 def assign_station(record: Provisioning, kit: Kit) -> Findings:
-    """Make the phone's station the agent's default station; wait while it is not visible yet. Safe to repeat."""
+    """Make the phone's station the agent's default station; wait while it is not there yet. Safe to repeat."""
     phone = record.findings.phone
     if phone is None:
         return record.findings
-    source = kit.station_source if kit.station_source != "auto" else kit.catalogue.station_source()
+    source = kit.stations.source() if kit.station_source == "auto" else kit.station_source
+    if source is None:
+        if _try_line_id(record, kit, phone):
+            return replace(record.findings, station_id=phone.line_id)
+        source = kit.stations.source() or "lookup"
+    return replace(record.findings, station_id=_assign(record, kit, phone, source))
+
+
+def _try_line_id(record: Provisioning, kit: Kit, phone: Phone) -> bool:
+    """Find out for all whether a line's id is its station's id: one agent tries, the others wait for it.
+
+    The API answers 202 before it acts, so it is believed only once the agent's default station says so.
+    """
+    with kit.stations.trial(record.user_id) as trial:
+        if trial == "over":
+            return False
+        if trial == "yours":
+            if not kit.genesys.set_default_station(record.user_id, phone.line_id):
+                kit.stations.tried_in_vain()
+                return False
+            kit.stations.trying(record.user_id)
+        elif trial == "under_way":
+            if kit.genesys.get_default_station(record.user_id) == phone.line_id:
+                kit.stations.learn("line_id")
+                return True
+            if record.steps[Step.ASSIGN_STATION].waited_s >= _EFFECT_MAX_S:
+                kit.stations.tried_in_vain()
+                return False
+        raise StationLate("it is being found out where station ids come from", wait_s=_EFFECT_S)
+
+
+def _assign(record: Provisioning, kit: Kit, phone: Phone, source: StationSource) -> str:
+    waited_s = record.steps[Step.ASSIGN_STATION].waited_s
+    wait_s = kit.stations.wait_s(source)
+    if waited_s < wait_s * _WAITED_ENOUGH:
+        # A look now would be a call for nothing.
+        raise StationLate("the phone's station is given time to appear", wait_s=wait_s - waited_s)
+    late = StationLate("the phone's station is not there yet", wait_s=max(waited_s * _LONGER, _LOOK_AGAIN_S))
     if source == "line_id":
-        return _assign_by_line_id(record, kit, phone)
-    if record.steps[Step.ASSIGN_STATION].waited_s == 0 and kit.station_look_s:
-        # The listing is fed seconds after the phone is made: a look now would be a call for nothing.
-        raise StationLate("the phone's station is given time to appear", wait_s=kit.station_look_s)
-    if source == "lookup":
-        return _assign_by_lookup(record, kit)
-    return _assign_and_learn(record, kit, phone)
-
-
-def _assign_by_line_id(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
-    if not kit.genesys.set_default_station(record.user_id, phone.line_id):
-        raise StationLate("the station of the phone's line does not exist yet", wait_s=kit.station_look_s)
-    return replace(record.findings, station_id=phone.line_id)
-
-
-def _assign_by_lookup(record: Provisioning, kit: Kit) -> Findings:
+        taken = kit.genesys.set_default_station(record.user_id, phone.line_id)
+        kit.stations.looked(source, after_s=waited_s, found=taken)
+        if taken:
+            return phone.line_id
+        if kit.station_source == "line_id" or not waited_s:
+            raise late
     station_id = kit.genesys.find_station(record.user_id)
+    kit.stations.looked("lookup", after_s=waited_s, found=station_id is not None)
     if station_id is None:
-        raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)
+        raise late
+    if kit.station_source == "auto":
+        kit.stations.compare(same=station_id == phone.line_id)
     if not kit.genesys.set_default_station(record.user_id, station_id):
         raise NotYetConsistent("the station was found but could not be set as default yet", http_status=404)
-    return replace(record.findings, station_id=station_id)
-
-
-def _assign_and_learn(record: Provisioning, kit: Kit, phone: Phone) -> Findings:
-    # Nobody has said whether a line's id is its station's id here: try it for the whole organization, and believe
-    # it only when the agent's default station then says so, since the API answers 202 before it acts.
-    if kit.genesys.set_default_station(record.user_id, phone.line_id):
-        if kit.genesys.get_default_station(record.user_id) == phone.line_id:
-            kit.catalogue.learn_station_source("line_id")
-            return replace(record.findings, station_id=phone.line_id)
-        if record.steps[Step.ASSIGN_STATION].waited_s <= kit.station_look_s:
-            raise StationLate("the default station is being set", wait_s=max(kit.station_look_s, 1.0))
-    found = kit.genesys.find_station(record.user_id)
-    if found is None:
-        raise StationLate("the phone's station is not visible yet", wait_s=kit.station_look_s)
-    kit.catalogue.learn_station_source("line_id" if found == phone.line_id else "lookup")
-    if not kit.genesys.set_default_station(record.user_id, found):
-        raise NotYetConsistent("the station was found but could not be set as default yet", http_status=404)
-    return replace(record.findings, station_id=found)
+    return station_id
 
 
 def _alive(profile: Profile) -> Profile:

@@ -17,6 +17,7 @@ from jitprov.domain.ids import parse_task_id
 from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
 from jitprov.domain.provisioning import CORRIDOR, Step
 from jitprov.errors import ConfigurationError, DependencyDown
+from jitprov.genesys.stations import StationLore
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.runner import Runner
@@ -49,9 +50,9 @@ def make_runner(kept: Services) -> Runner:
         catalogue=kept.catalogue,
         rules=kept.rules,
         profiles=profiles,
+        stations=StationLore(kept.cache, kept.clock, chosen),
         hold=lambda: None,
         station_source=chosen.station_source,
-        station_look_s=chosen.station_first_look_s,
     )
     return Runner(
         ledger=kept.ledger,

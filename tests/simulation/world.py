@@ -188,7 +188,7 @@ class Organization(FakeOrganization):
     """The organization behind the meter, as the transport reaches it: slot, then hold, then the request."""
 
     def __init__(self, world: World, *, line_id_is_station_id: bool) -> None:
-        super().__init__(line_id_is_station_id=line_id_is_station_id)
+        super().__init__(line_id_is_station_id=line_id_is_station_id, clock=world.slow_clock)
         self._world = world
         self._patience: Any = SimpleNamespace(time_scale=1.0, budget_wait_max_s=20.0)
         self._slot_taken = False

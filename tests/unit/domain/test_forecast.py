@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_provisioning
+from jitprov.budget.rate import BudgetRate
 from jitprov.domain.agent import Phone, Profile, RatedSkill, WantedState
 from jitprov.domain.forecast import Allowance, forecast, time_left
 from jitprov.domain.provisioning import Findings, Provisioning, State, Step
@@ -53,6 +54,19 @@ def test_tokens_and_limit_multiply() -> None:
 
     assert two_tokens == pytest.approx(forecast(500, Allowance(600), LINE_ID).last_s, rel=0.01)
     assert Allowance(300, 0.02, burst=94).per_s == pytest.approx(200 / 60)
+
+
+@pytest.mark.parametrize(
+    ("limit", "headroom", "burst"), [(300, 0.02, 0), (300, 0.0034, 0), (60, 0.1, 10), (3000, 0.5, 5)]
+)
+def test_the_pace_is_the_meters(limit: int, headroom: float, burst: int) -> None:
+    """A slot of the rehearsal takes as long as one of the meter, and its burst is the meter's."""
+    rate = BudgetRate.of(limit, headroom=headroom, burst=burst)
+
+    stage = Allowance(limit, headroom, burst=burst).stage(LINE_ID, opens_s=0.0)
+
+    assert stage.interval_s == pytest.approx(rate.interval_us / 1_000_000, rel=0.001)
+    assert stage.burst * stage.interval_s == pytest.approx(rate.burst_us / 1_000_000, rel=0.001)
 
 
 def test_who_has_less_to_do_is_ready_sooner() -> None:

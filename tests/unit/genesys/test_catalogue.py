@@ -157,21 +157,6 @@ def test_a_missing_site_is_said(catalogue: Catalogue, organization: Organization
     assert catalogue.phone_setup().site_id == "site"
 
 
-@pytest.mark.parametrize("source", ["line_id", "lookup"])
-def test_where_stations_come_from_is_remembered_for_a_day(
-    organization: Organization, cache: MemoryCache, clock: FixedClock, source: Any
-) -> None:
-    """One agent finds out for all workers; the next day somebody tries again."""
-    first, second = (a_catalogue(organization, cache, clock) for _ in range(2))
-    assert second.station_source() is None
-    first.learn_station_source(source)
-    clock.advance(86_000)
-    assert second.station_source() == source
-    clock.advance(500)
-
-    assert second.station_source() is None
-
-
 def test_a_missing_site_does_not_drain_the_budget(catalogue: Catalogue, organization: Organization) -> None:
     """A thousand agents cost one look a minute between them."""
     organization.site = None
@@ -198,12 +183,10 @@ def test_what_cannot_be_read_from_the_shelf_is_read_anew(
 def test_organizations_do_not_share(
     organization: Organization, cache: MemoryCache, clock: FixedClock, changes: dict[str, str]
 ) -> None:
-    """Another region or client on the same Redis reads its own skills and learns its own station source."""
+    """Another region or client on the same Redis reads its own skills."""
     first, other = a_catalogue(organization, cache, clock), Organization()
     second = a_catalogue(other, cache, clock, **changes)
     other.skills = {"Billing": "9"}
-    first.learn_station_source("lookup")
 
     assert first.skill_ids(["Billing"]) == {"Billing": "1"}
     assert second.skill_ids(["Billing"]) == {"Billing": "9"}
-    assert second.station_source() is None

@@ -252,50 +252,71 @@ def test_a_create_whose_answer_was_lost_is_not_repeated(org: FakeOrganization, a
 
 
 # --- assign_station -----------------------------------------------------------------------------------------
-def assigned(org: FakeOrganization, agent: Agent, *, waited_s: float = 3.0, **changes: Any) -> str | None:
-    """Run the step after it has waited for its first look."""
+def assigned(org: FakeOrganization, agent: Agent, *, waited_s: float = 0.0, **changes: Any) -> str | None:
+    """Run the step after it has waited for so long."""
     record = snoozed(a_record(agent, Step.ASSIGN_STATION), waited_s)
     return steps.assign_station(record, a_kit(org, **changes)).station_id
 
 
-@pytest.mark.parametrize("source", ["lookup", "auto"])
-def test_a_listing_is_not_asked_before_it_can_know(org: FakeOrganization, source: str) -> None:
+def waits_s(org: FakeOrganization, agent: Agent, *, waited_s: float = 0.0, **changes: Any) -> float:
+    """Run the step, which finds no station yet, and return how long it wants to wait."""
+    with pytest.raises(StationLate) as caught:
+        assigned(org, agent, waited_s=waited_s, **changes)
+    return caught.value.wait_s
+
+
+def test_a_listing_is_not_asked_before_it_can_know(org: FakeOrganization) -> None:
     """A look right after the phone was made would be a call for nothing: the step waits first, at no call."""
     agent = with_phone(org)
 
-    with pytest.raises(StationLate) as caught:
-        assigned(org, agent, waited_s=0.0, station_source=source, station_look_s=4.0)
-
-    assert caught.value.wait_s == 4.0
+    assert waits_s(org, agent, station_source="lookup") == 6.0
+    assert waits_s(org, agent, station_source="lookup", waited_s=4.0) == 2.0
     assert org.calls == []
+
+
+def test_the_first_look_comes_when_stations_were_found_before(org: FakeOrganization) -> None:
+    """An agent waits as long as the stations of others took, not as long as somebody guessed."""
+    agent = with_phone(org)
+    org.lore.looked("lookup", after_s=6.0, found=False)
+
+    assert waits_s(org, agent, station_source="lookup") == pytest.approx(8.4)
+    assert waits_s(org, agent, station_source="lookup", waited_s=6.0) == pytest.approx(2.4)
 
 
 def test_who_wants_no_first_wait_gets_none(org: FakeOrganization) -> None:
     """With a first wait of zero the first look comes at once."""
     agent = with_phone(org)
 
-    assert assigned(org, agent, waited_s=0.0, station_source="lookup", station_look_s=0.0)
+    assert assigned(org, agent, station_source="lookup", stations=org.new_lore(station_first_look_s=0.0))
 
 
 def test_by_line_id_one_call_is_enough(org: FakeOrganization) -> None:
     """Where a line's id is its station's id the station is set in one call."""
     agent = with_phone(org)
 
-    assert (
-        assigned(org, agent, waited_s=0.0, station_source="line_id") == agent.phones[0].line_id == agent.default_station
-    )
+    assert assigned(org, agent, station_source="line_id") == agent.phones[0].line_id == agent.default_station
     assert org.names() == ["set_default_station"]
 
 
 def test_by_line_id_a_late_station_is_waited_for(org: FakeOrganization) -> None:
-    """A station that does not exist yet is asked for again after the look's pause."""
+    """A station that does not exist yet is asked for again, and the next agents give theirs more time."""
     agent = with_phone(org)
     org.stations_late = True
 
-    with pytest.raises(StationLate) as caught:
-        assigned(org, agent, station_source="line_id", station_look_s=4.0)
+    assert waits_s(org, agent, station_source="line_id") == 1.0
+    assert org.names() == ["set_default_station"]
+    assert org.lore.wait_s("line_id") == 1.4
+    assert waits_s(org, agent, station_source="line_id") == 1.4
+    assert org.names() == ["set_default_station"]
 
-    assert caught.value.wait_s == 4.0
+
+def test_who_is_told_to_use_line_ids_never_looks_up(org: FakeOrganization) -> None:
+    """`line_id` is an order: a station that stays away is waited for, and never looked up."""
+    agent = with_phone(org)
+    org.stations_late = True
+
+    waits_s(org, agent, station_source="line_id", waited_s=50.0)
+
     assert org.names() == ["set_default_station"]
 
 
@@ -304,19 +325,25 @@ def test_by_lookup_the_station_found_is_set(org: FakeOrganization) -> None:
     org.line_id_is_station_id = False
     agent = with_phone(org)
 
-    assert assigned(org, agent, station_source="lookup") == agent.default_station == org.station_of(agent.phones[0])
+    station_id = assigned(org, agent, waited_s=6.0, station_source="lookup")
+
+    assert station_id == agent.default_station == org.station_of(agent.phones[0])
     assert org.names() == ["find_station", "set_default_station"]
+    assert org.lore.source() is None
 
 
-def test_by_lookup_a_late_station_is_waited_for(org: FakeOrganization) -> None:
-    """Nothing is set while the station is not visible."""
+def test_looks_in_vain_come_at_growing_distances(org: FakeOrganization) -> None:
+    """A station that never comes costs few calls until its agent's patience is over."""
     agent = with_phone(org)
     org.stations_late = True
+    waited_s = waits_s(org, agent, station_source="lookup")
 
-    with pytest.raises(StationLate):
-        assigned(org, agent, station_source="lookup")
+    while waited_s < 300:
+        waited_s += waits_s(org, agent, waited_s=waited_s, station_source="lookup")
 
-    assert org.names() == ["find_station"]
+    assert org.names().count("find_station") <= 10
+    assert "set_default_station" not in org.names()
+    assert org.lore.wait_s("lookup") == pytest.approx(8.4)
 
 
 @pytest.mark.parametrize("source", ["lookup", "auto"])
@@ -327,67 +354,89 @@ def test_a_station_that_cannot_be_set_yet_is_tried_again(org: FakeOrganization, 
     org.meddle = lambda name, apply: False if name == "set_default_station" else apply()
 
     with pytest.raises(NotYetConsistent):
-        assigned(org, agent, station_source=source)
+        assigned(org, agent, waited_s=6.0, station_source=source)
 
     assert agent.default_station == ""
 
 
 @pytest.mark.parametrize("source", ["line_id", "lookup"])
-def test_what_was_learned_is_used(org: FakeOrganization, source: str) -> None:
+def test_what_was_learned_is_used(org: FakeOrganization, source: Any) -> None:
     """Once it is known where station ids come from, automatic and told behave alike."""
     agent = with_phone(org)
-    org.learned = source
+    org.lore.learn(source)
 
-    assigned(org, agent)
+    assigned(org, agent, waited_s=6.0)
 
-    assert (
-        org.names() == {"line_id": ["set_default_station"], "lookup": ["find_station", "set_default_station"]}[source]
-    )
-
-
-def test_that_a_line_id_is_a_station_id_is_learned_from_the_effect(org: FakeOrganization) -> None:
-    """The line's id is tried, and believed when the agent's default station then says so."""
-    agent = with_phone(org)
-
-    assert assigned(org, agent) == agent.phones[0].line_id
-    assert org.names() == ["set_default_station", "get_default_station", "learn"]
-    assert org.learned == "line_id"
+    wanted = {"line_id": ["set_default_station"], "lookup": ["find_station", "set_default_station"]}
+    assert org.names() == wanted[source]
 
 
-def test_that_a_line_id_is_no_station_id_is_learned_from_the_listing(org: FakeOrganization) -> None:
-    """When the line's id is refused and the listing shows another id, the listing is used from then on."""
+def test_that_a_line_id_is_a_station_id_is_found_out_by_one_call(org: FakeOrganization) -> None:
+    """One agent tries, and looks at the effect a moment later; the others wait for it and pay nothing."""
+    first, second = with_phone(org), with_phone(org)
+
+    assert waits_s(org, first) == 2.0
+    assert waits_s(org, second) == 2.0
+    assert assigned(org, first, waited_s=2.0) == first.phones[0].line_id
+    assert assigned(org, second, waited_s=2.0) == second.phones[0].line_id
+
+    assert org.lore.source() == "line_id"
+    assert org.names() == ["set_default_station", "get_default_station", "set_default_station"]
+    assert [agent.default_station for agent in (first, second)] == [first.phones[0].line_id, second.phones[0].line_id]
+
+
+def test_that_a_line_id_is_no_station_id_is_found_out_by_one_call(org: FakeOrganization) -> None:
+    """When the line's id is refused to one, all wait for the listing, whose first answer decides."""
     org.line_id_is_station_id = False
-    agent = with_phone(org)
+    first, second = with_phone(org), with_phone(org)
 
-    assert assigned(org, agent) == org.station_of(agent.phones[0]) == agent.default_station
-    assert org.learned == "lookup"
+    assert waits_s(org, first) == waits_s(org, second) == 6.0
+    assert org.names() == ["set_default_station"]
+    assert org.lore.source() is None
+
+    assert assigned(org, first, waited_s=6.0) == org.station_of(first.phones[0]) == first.default_station
+    assert org.lore.source() == "lookup"
+    assert assigned(org, second, waited_s=6.0) == org.station_of(second.phones[0])
+    assert org.names() == ["set_default_station", *["find_station", "set_default_station"] * 2]
+
+
+def test_the_listing_may_show_that_a_line_id_is_a_station_id(org: FakeOrganization) -> None:
+    """A line's id that was refused too early is learned from the listing."""
+    agent = with_phone(org)
+    org.stations_late = True
+    waits_s(org, agent)
+    org.stations_late = False
+
+    assert assigned(org, agent, waited_s=6.0) == agent.phones[0].line_id
+    assert org.lore.source() == "line_id"
 
 
 def test_nothing_is_learned_while_no_station_is_visible(org: FakeOrganization) -> None:
     """Neither a refused id nor an empty listing proves anything: it waits and learns nothing."""
     agent = with_phone(org)
     org.stations_late = True
+    waits_s(org, agent)
 
-    with pytest.raises(StationLate):
-        assigned(org, agent)
+    waits_s(org, agent, waited_s=6.0)
 
-    assert org.learned is None
+    assert org.lore.source() is None
 
 
 def test_an_assignment_that_takes_effect_later_is_looked_at_again(org: FakeOrganization) -> None:
-    """The API answers before it acts: the first time it is waited for, and nothing is learned yet."""
+    """The API answers before it acts: the effect is waited for, and the id is not sent again."""
     agent = with_phone(org)
     org.assignments_late = True
 
-    with pytest.raises(StationLate):
-        assigned(org, agent)
+    assert [waits_s(org, agent, waited_s=waited_s) for waited_s in (0.0, 2.0, 4.0)] == [2.0] * 3
+    agent.default_station = agent.phones[0].line_id
+    assert assigned(org, agent, waited_s=6.0) == agent.phones[0].line_id
 
-    assert org.learned is None
-    assert org.names() == ["set_default_station", "get_default_station"]
+    assert org.lore.source() == "line_id"
+    assert org.names() == ["set_default_station", *["get_default_station"] * 3]
 
 
 def test_an_assignment_without_any_effect_falls_back_on_the_listing(org: FakeOrganization) -> None:
-    """An id that was taken twice and never became the default station is not believed; the listing decides."""
+    """An id that was taken and never became the default station is not believed; the listing decides."""
     org.line_id_is_station_id = False
     agent = with_phone(org)
 
@@ -397,21 +446,27 @@ def test_an_assignment_without_any_effect_falls_back_on_the_listing(org: FakeOrg
         return apply()
 
     org.meddle = taken_for_nothing
+    waits_s(org, agent)
 
-    assert assigned(org, agent, waited_s=6.0) == org.station_of(agent.phones[0]) == agent.default_station
-    assert org.learned == "lookup"
-
-
-def test_a_slow_assignment_does_not_discredit_the_line_id(org: FakeOrganization) -> None:
-    """When the effect is slow but the listing shows the line's id, the line's id is learned."""
-    agent = with_phone(org)
-    org.assignments_late = True
-
-    assert assigned(org, agent, waited_s=6.0) == agent.phones[0].line_id
-    assert org.learned == "line_id"
+    assert assigned(org, agent, waited_s=10.0) == org.station_of(agent.phones[0]) == agent.default_station
+    assert org.lore.source() == "lookup"
 
 
-# --- all of them --------------------------------------------------------------------------------------------
+def test_a_line_id_that_fails_falls_back_on_the_listing_for_good(org: FakeOrganization) -> None:
+    """What was learned may be wrong by now: a refused id is waited for once, then looked up, and the listing counts."""
+    org.line_id_is_station_id = False
+    agent, other = with_phone(org), with_phone(org)
+    org.lore.learn("line_id")
+
+    waits_s(org, agent)
+    assert assigned(org, agent, waited_s=1.4) == org.station_of(agent.phones[0])
+
+    assert org.lore.source() == "lookup"
+    org.calls.clear()
+    assert assigned(org, other, waited_s=6.0) == org.station_of(other.phones[0])
+    assert org.names() == ["find_station", "set_default_station"]
+
+
 @pytest.mark.parametrize(
     ("step", "missing"),
     [
@@ -434,7 +489,7 @@ def test_a_step_says_which_finding_it_lacks(org: FakeOrganization, agent: Agent,
 
 def test_every_step_may_run_again(org: FakeOrganization, agent: Agent) -> None:
     """Running each step a second time after all of it was done changes nothing and makes no second phone."""
-    kit = a_kit(org, station_look_s=0.0)
+    kit = a_kit(org, station_source="line_id")
     record = a_record(agent, CORRIDOR[0], profile=None, wanted=None)
     for attempts in (1, 2):
         for step in CORRIDOR:
