@@ -51,11 +51,10 @@ def draw(scores: Mapping[str, Score], path: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415  only where a chart is drawn
 
     figure = Figure(figsize=(12, 8.6), dpi=140, facecolor="white")
-    grid = figure.add_gridspec(
-        2, 2, height_ratios=(2.1, 1), hspace=0.32, wspace=0.62, left=0.07, right=0.965, top=0.885, bottom=0.06
-    )
-    _draw_curves(figure.add_subplot(grid[0, :]), shown)
-    busiest, calls = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    above = figure.add_gridspec(1, 1, left=0.07, right=0.715, top=0.885, bottom=0.425)
+    below = figure.add_gridspec(1, 2, left=0.215, right=0.975, top=0.325, bottom=0.03, wspace=0.72)
+    _draw_curves(figure.add_subplot(above[0, 0]), shown)
+    busiest, calls = figure.add_subplot(below[0, 0]), figure.add_subplot(below[0, 1])
     _draw_bars(
         busiest,
         {name: float(score.worst_window) for name, score in shown.items()},
@@ -81,7 +80,7 @@ def _draw_curves(axes: Axes, shown: Mapping[str, Score]) -> None:
     axes.plot([0, floor_min], [0, agents], color=_FAINT, linewidth=1.4, linestyle=(0, (1, 2)), zorder=1)
     axes.annotate(
         f"nobody can be here: three calls each\nat {_LIMIT_PER_MIN} a minute are the floor",
-        (floor_min * 0.42, agents * 0.83),
+        (floor_min * 0.37, agents * 0.87),
         color=_FAINT,
         fontsize=9,
         ha="center",
@@ -94,8 +93,8 @@ def _draw_curves(axes: Axes, shown: Mapping[str, Score]) -> None:
     axes.set_ylabel("agents call-ready", color=_FAINT)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.legend(
-        loc="upper left", bbox_to_anchor=(0.545, 0.6), fontsize=8.5, frameon=True, facecolor="white",
-        edgecolor="none", framealpha=0.92, labelcolor=_INK, handlelength=2.2,
+        loc="upper left", bbox_to_anchor=(1.015, 1.02), fontsize=9, frameon=False, labelcolor=_INK, handlelength=2.0,
+        labelspacing=0.85,
     )  # fmt: skip
     _tidy(axes)
     axes.grid(color=_GRID, linewidth=0.8, zorder=0)
@@ -106,9 +105,9 @@ def _draw_curve(axes: Axes, look: _Look, score: Score, *, agents: int, until: fl
     ready = list(range(len(minutes)))
     label = look.label
     if score.ready < score.agents:
-        label += f": {score.ready:,} of {score.agents:,}" + (", then stopped" if score.capped else "")
+        label += f"\n{score.ready:,} of {score.agents:,} ready" + (", then stopped" if score.capped else "")
     elif score.agents < agents:
-        label += f": {score.agents:,} agents"
+        label += f"\nmeasured with {score.agents:,} agents"
     ours = score.name.startswith("jitprov")
     width = 2.4 if ours else 1.7
     axes.step(minutes, ready, where="post", color=look.colour, linestyle=look.dashes, linewidth=width, label=label,
@@ -135,7 +134,9 @@ def _draw_bars(axes: Axes, values: Mapping[str, float], title: str, bound: tuple
               color=[_LOOKS[name].colour for name in names], zorder=3)  # fmt: skip
     for row, name in enumerate(names):
         text = f"{values[name]:,.2f}" if bound is None else f"{values[name]:,.0f}"
-        axes.text(values[name] + most * 0.015, row, text, va="center", fontsize=8.5, color=_INK, zorder=4)
+        inside = values[name] > most / 4
+        axes.text(values[name] + most * (-0.015 if inside else 0.015), row, text, va="center", fontsize=8.5, zorder=6,
+                  ha="right" if inside else "left", color="white" if inside else _INK)  # fmt: skip
     if bound:
         axes.axvline(bound[0], color=_INK, linewidth=1.1, linestyle=(0, (1, 2)), zorder=5)
         axes.text(bound[0], len(names) - 0.35, bound[1], fontsize=8.5, color=_INK, ha="center", va="bottom")
