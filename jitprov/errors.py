@@ -11,6 +11,7 @@
         ├── NotNow                nothing is wrong: wait, no attempt is spent
         │   ├── BudgetDenied      the token is paused, the next slot is far, the meter is away
         │   ├── RateLimited       the API answered 429
+        │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
         │   ├── PartAway          Redis was away in the middle of a step, or too busy
         │   └── WorkerStops       this worker was told to stop while the step waited
@@ -140,6 +141,16 @@ class RateLimited(NotNow):
 
     code = "rate_limited"
     default_remedy = "It goes on by itself; if it recurs, something else uses the same token."
+
+
+class NotLetIn(NotNow):
+    """The login host refused the OAuth client, or the API a fresh token: nobody gets anywhere, so everybody waits."""
+
+    code = "not_let_in"
+    default_remedy = (
+        "Check JITPROV_CLIENT_ID, JITPROV_CLIENT_SECRET and JITPROV_REGION, and restart the workers if you change one; "
+        "it goes on by itself within two minutes, at once after `jitprov budget resume`."
+    )
 
 
 class StationLate(NotNow):

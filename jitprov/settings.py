@@ -112,7 +112,24 @@ class Settings(BaseSettings):
 
     # --- budget ---------------------------------------------------------------------------------------------
     api_limit_per_min: int = Field(
-        default=300, ge=6, le=100_000, description="Requests per minute that Genesys allows this token."
+        default=300,
+        ge=6,
+        le=100_000,
+        description="Requests per minute that Genesys allows one token. More is never used, even if the API's answers "
+        "allow it; less is.",
+    )
+    api_tokens: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        description="Access tokens of this client, each with a limit of its own. Genesys' rule of fair use is one "
+        "token per integration: more can throttle the whole organization, or have the client shut down. Ask first.",
+    )
+    breaker_failures: int = Field(
+        default=10,
+        ge=2,
+        le=1000,
+        description="Failures of the API in a row, of all workers together, after which nothing but probes is sent.",
     )
     api_headroom: float = Field(
         default=0.02, ge=0.0034, le=0.9, description="Share of the limit left unused, so that jitter never breaks it."

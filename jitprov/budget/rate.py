@@ -1,31 +1,46 @@
 """The meter's arithmetic, pure: which slot comes next, and how late a permit may be used. Knows no store, no clock.
 
-Both meters give slots by one rule (GCRA). `even` is the instant at which a meter that is spent evenly gives its next
-slot; after idling up to `burst` slots may be taken ahead of it:
+The meter remembers one thing: the slots that it gave in the last minute or so (calls that others made with the same
+token count as slots too, see budget/lane.py). From them follows `even`, the instant at which a meter that is spent
+evenly gives its next slot, and with it the next slot itself:
 
-    slot = max(now, even - burst * T, end of a pause)        even = max(even, slot) + T
+    even = max over slots s of: s + T * (slots at or after s)
+    slot = max(now, even - B * T, end of a pause)
 
-Why no window of the API ever holds more than the limit. Write W for the API's minute, L for the limit, B for the
-burst, T for the interval, all in real microseconds (API time divided by the time scale).
+T is the interval of the limit in force when the slot is given, B the burst: slots that may be taken ahead after idling.
+While T stays, `even` is kept by `even = max(even, slot) + T` (the textbook's GCRA); when T changes, when others' calls
+come to light or a slot is given up, it is made anew from the slots. So it does not matter what was in force before.
 
-1.  `even` grows by T or more with each slot, and a slot is never before even - B*T. So n slots in a row span at least
-    (n - 1 - B) * T, and n slots fit into a closed span X only if n <= floor(X / T) + 1 + B.
+Why no window of the API ever holds more than the limit. Write W for the API's minute, L for the limit in force when
+the last slot of a window is given, all in real microseconds (API time divided by the time scale).
+
+1.  Let z be that last slot, and s the earliest of the window's other k slots. At or after s were at least k slots, so
+    z >= even - B*T >= s + (k - B) * T. The window is then longer than (k - B) * T, whatever rates, pauses and bursts
+    were before, and in whatever order slots were given.
 2.  A request leaves within G (`good_for`) after its slot. Between leaving and arriving it takes some constant time,
     which shifts all of them alike, and up to J (`jitter`) more: connection set-up, scheduling, the API's own queue.
     Requests that arrive within a span W therefore have slots within a span W + G + J.
-3.  So at most floor((W + G + J) / T) + 1 + B arrive within W, which is at most L as long as W + G + J < (L - B) * T.
+3.  So k + 1 requests in a window need W + G + J >= (k - B) * T. More than L of them (k >= L) cannot be as long as
+    W + G + J < (L - B) * T. Slots older than W + G + J play no part and are forgotten (`keep`).
 
-T is W / (L * (1 - headroom) - B), rounded up; rate * 60 + burst is then L * (1 - headroom). What is left over,
-(L - B) * T - W - 1, is the slack: half of it becomes G, the other half is kept for J. At 300 a minute and 2 %
-headroom: T = 204,082 us, G = 612 ms, J = 612 ms. A time scale shrinks all three alike: at 60, J is 10 ms.
+With the setting's limit, T is W / (L * (1 - headroom) - B), rounded up; rate * 60 + burst is then L * (1 - headroom).
+With a lower limit in force (the API allows less, or people said so) there is no burst: T is W / (L * (1 - headroom)),
+never less than with the setting's. Either way (L - B) * T - W is at least W * headroom / (1 - headroom), the slack:
+half of it becomes G, the other half is kept for J. At 300 a minute and 2 % headroom: T = 204,082 us, G = J = 612 ms.
+A time scale shrinks all three alike: at 60, J is 10 ms.
 
-Not covered: a step forward of the store's clock (a step back is, see reserve.lua), and calls that others make with
-the same token.
+From 1. also: when the limit is lowered, the meter waits until what the last minute held has the room that the new limit
+needs (at most `keep`), and the first window with a new slot keeps the new limit. When it is raised, what was waited for
+is given back at once. `even` is never later than `keep` (and B * T) after the last slot: by then the window is empty.
+
+Not covered: a step forward of the store's clock (a step back is, see reserve.lua), and calls that others make with the
+same token until the API's answer tells of them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -41,22 +56,35 @@ def to_us(seconds: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How slots follow one another at one limit.
+
+    Attributes:
+        interval_us: Between two slots when callers wait.
+        burst_us: How far ahead of the even pace slots may be taken after idling; a multiple of the interval.
+    """
+
+    interval_us: int
+    burst_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetRate:
     """How fast a meter gives slots. All times are real microseconds.
 
     Attributes:
-        limit_per_min: Requests that the API allows per API minute.
+        limit_per_min: Requests that the API allows per API minute, as the settings say: never exceeded.
         window_us: The API's minute.
-        interval_us: Between two slots when callers wait.
-        burst_us: How far ahead of the even pace slots may be taken after idling; a multiple of the interval.
+        share: Of a limit, what is spent: 1.0 less the headroom.
+        pace: At the setting's limit.
         good_for_us: How long after its slot a request may still leave.
         jitter_us: How much the way to the API may vary without breaking the promise.
     """
 
     limit_per_min: int
     window_us: int
-    interval_us: int
-    burst_us: int
+    share: float
+    pace: Pace
     good_for_us: int
     jitter_us: int
 
@@ -73,7 +101,8 @@ class BudgetRate:
         Raises:
             ConfigurationError: Limit, headroom and burst leave nothing to give, or nothing to spare.
         """
-        per_window = limit_per_min * (1 - headroom) - burst
+        share = 1 - headroom
+        per_window = limit_per_min * share - burst
         window_us = math.ceil(_MINUTE_US / time_scale)
         interval_us = math.ceil(window_us / per_window) if per_window > 0 else 0
         slack_us = (limit_per_min - burst) * interval_us - window_us - 1
@@ -83,16 +112,33 @@ class BudgetRate:
                 "Lower api_burst, or set api_headroom between 0.0034 and 0.9"
             )
             raise ConfigurationError(msg)
+        # What a lower limit, without a burst, leaves to spare; permits are good for as long at every limit.
+        slack_us = min(slack_us, math.floor(window_us / share) - window_us - 1)
         good_for_us = slack_us // 2
-        return cls(limit_per_min, window_us, interval_us, burst * interval_us, good_for_us, slack_us - good_for_us)
+        pace = Pace(interval_us, burst * interval_us)
+        return cls(limit_per_min, window_us, share, pace, good_for_us, slack_us - good_for_us)
 
-    def slot_us(self, *, now_us: int, even_us: int, paused_until_us: int = 0) -> int:
-        """Return the next slot that a caller would get."""
-        return max(now_us, even_us - self.burst_us, paused_until_us)
+    @property
+    def keep_us(self) -> int:
+        """How long a slot counts: the span of slots whose requests may share a window."""
+        return self.window_us + self.good_for_us + self.jitter_us
 
-    def even_after_us(self, *, slot_us: int, even_us: int) -> int:
-        """Return the meter's even pace once a slot is given."""
-        return max(even_us, slot_us) + self.interval_us
+    def pace_at(self, limit_per_min: int) -> Pace:
+        """Return the pace that keeps a limit: the setting's, or a lower one, which leaves no burst.
+
+        Args:
+            limit_per_min: At least 1; more than the setting's counts as the setting's.
+        """
+        if limit_per_min >= self.limit_per_min:
+            return self.pace
+        return Pace(max(self.pace.interval_us, math.ceil(self.window_us / (limit_per_min * self.share))), 0)
+
+    def even_of(self, slots_us: Iterable[int], pace: Pace) -> int:
+        """Return `even` as it follows from the slots of the last `keep_us` and those to come, the earliest first."""
+        even_us = last_us = 0
+        for last_us in slots_us:
+            even_us = max(even_us, last_us) + pace.interval_us
+        return min(even_us, last_us + self.keep_us + pace.burst_us + 1)
 
     def ask_again_us(self, *, wait_us: int, wait_max_us: int) -> int:
         """Return when a caller whose slot was too far away should ask again.

@@ -26,7 +26,8 @@ from jitprov.genesys.payloads import (
     skills_body,
     text_of,
 )
-from jitprov.genesys.transport import NotFound, Transport
+from jitprov.genesys.sorting import NotFound
+from jitprov.genesys.transport import Transport
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

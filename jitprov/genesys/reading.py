@@ -1,13 +1,18 @@
-"""Reads an answer within bounds of size and time, whatever the other end does; and how long it asks to wait."""
+"""Reads an answer within bounds of size and time, whatever the other end does.
+
+Also how long it asks to wait, and what it says about its token's allowance.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import requests
 from urllib3.exceptions import HTTPError
 
+from jitprov.budget import Reading
 from jitprov.domain.clock import Clock
 
 ANSWER_BYTES_MAX = 8_388_608
@@ -16,6 +21,8 @@ ANSWER_S_MAX = 30.0
 _CHUNK_BYTES = 65_536
 _RETRY_AFTER_DEFAULT_S = 15.0
 _RETRY_AFTER_MAX_S = 300.0
+# Longer ones count no requests; the bound keeps the meter's arithmetic in whole numbers.
+_NUMBER = re.compile(r"[0-9]{1,6}", re.ASCII)
 
 
 class Unreadable(Exception):  # noqa: N818  it never leaves this room
@@ -86,3 +93,18 @@ def answered_at_s(headers: Mapping[str, str], clock: Clock) -> float:
         return parsedate_to_datetime(headers.get("Date", "")).timestamp()
     except ValueError:
         return clock.wall_s()
+
+
+def allowance(headers: Mapping[str, str], *, sent_s: float, heard_s: float) -> Reading | None:
+    """Return what `inin-ratelimit-allowed`, `-count` and `-reset` say; None when one is missing or no number.
+
+    Args:
+        headers: Of an answer to a bearer token.
+        sent_s: When its request left, by the clock's steady count.
+        heard_s: When the answer's headers had come.
+    """
+    numbers = [headers.get(f"inin-ratelimit-{name}", "") for name in ("allowed", "count", "reset")]
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
+        return None
+    allowed, count, reset_s = map(int, numbers)
+    return Reading(allowed, count, reset_s, sent_s, heard_s) if allowed >= 1 else None

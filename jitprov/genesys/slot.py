@@ -1,11 +1,15 @@
-"""Taking a slot of the shared budget: waits in place while it is near, refuses when it is far. Fails closed."""
+"""Taking a slot of the shared budget: waits in place while it is near, refuses when it is far. Fails closed.
+
+Beside it the words by which the rest of the room tells the meter what the API answered; where the meter is away they
+are lost, since then nothing is sent anyway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from jitprov.budget import Budget, Refusal
+from jitprov.budget import Budget, Permit, Refusal
 from jitprov.domain.clock import Clock
 from jitprov.errors import BudgetDenied, DependencyDown
 from jitprov.settings import Settings
@@ -15,56 +19,88 @@ _AWAY_S = 5.0
 # Real seconds: a wait so short is spent in place.
 _SOON_S = 0.5
 # Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
-_LOOK_FOR_PAUSE_S = 0.05
+_LOOK_AGAIN_S = 0.05
 
 
 def take_slot(
-    budget: Budget, clock: Clock, settings: Settings, about_to_send: Callable[[], None] = lambda: None
-) -> None:
-    """Return when the request may leave: now.
+    budget: Budget,
+    clock: Clock,
+    settings: Settings,
+    about_to_send: Callable[[], None] = lambda: None,
+    *,
+    lanes: Sequence[int] | None = None,
+) -> Permit:
+    """Return when the request may leave: now, with the token of the permit's lane.
 
-    A caller that woke too late for its slot asks again, since late requests bunch up; so does one over whose wait a
-    pause came, since a pause is for everyone.
+    A caller that woke too late for its slot asks again, since late requests bunch up; so does one whose slot no longer
+    holds when it has come, because a pause came, the circuit opened, or others' calls took it.
 
     Args:
         budget: Gives slots.
         clock: Waits for them.
-        settings: How long to wait.
+        settings: How long to wait in all.
         about_to_send: Called when the slot has come. It may ask a part that is slow to answer, so what it takes
             counts as lateness; what it raises is raised.
+        lanes: Of which tokens; all when None.
 
     Raises:
         BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent.
+        WorkerStops: The worker was told to stop while this waited.
     """
     scale = settings.time_scale
-    for _ in range(_TRIES):
+    ends_s = clock.monotonic_s() + settings.budget_wait_max_s
+    late = 0
+    while late < _TRIES:
+        left_s = max(0.0, ends_s - clock.monotonic_s())
         try:
-            answer = budget.reserve(wait_max_s=settings.budget_wait_max_s)
+            answer = budget.reserve(wait_max_s=left_s, lanes=lanes)
+            if isinstance(answer, Refusal):
+                if not _is_soon(answer, left_s):
+                    raise _denied(answer, scale)
+                clock.wait(answer.wait_s * scale)
+                continue
+            asked_s = clock.monotonic_s()
+            clock.wait(answer.wait_s * scale)
+            if answer.wait_s > _LOOK_AGAIN_S and not budget.confirm(answer):
+                continue
         except DependencyDown as error:
             raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error
-        if isinstance(answer, Refusal) and answer.reason == "busy" and answer.wait_s <= _SOON_S:
-            clock.wait(answer.wait_s * scale)  # the meter's answer came too late to be used: ask again, a little later
-            continue
-        if isinstance(answer, Refusal):
-            raise BudgetDenied(f"no slot in time ({answer.reason})", wait_s=answer.wait_s * scale)
-        asked_s = clock.monotonic_s()
-        clock.wait(answer.wait_s * scale)
-        if answer.wait_s > _LOOK_FOR_PAUSE_S and _is_paused(budget, scale):
-            continue
         about_to_send()
         if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:
-            return
+            return answer
+        late += 1
     raise BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)
 
 
-def pause_all(budget: Budget, for_s: float, reason: str) -> None:
-    """Pause the budget for all workers, for real seconds. Without the meter nothing is sent anyway."""
+def pause_all(budget: Budget, permit: Permit, for_s: float, reason: str) -> None:
+    """Pause a permit's token for all workers, for real seconds."""
     with suppress(DependencyDown):
-        budget.pause(for_s=for_s, reason=reason)
+        budget.pause(for_s=for_s, reason=reason, lane=permit.lane)
 
 
-def _is_paused(budget: Budget, scale: float) -> bool:
-    try:
-        return budget.state().paused_s > 0
-    except DependencyDown as error:
-        raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error
+def tell_failure(budget: Budget, permit: Permit, why: str, *, final: bool = False) -> float:
+    """Count a failure of the API for all workers; return for how many real seconds nobody asks it, 0.0 as a rule."""
+    with suppress(DependencyDown):
+        return budget.failed(permit, why, final=final)
+    return 0.0
+
+
+def tell_success(budget: Budget, permit: Permit) -> None:
+    """Tell that the API answered."""
+    with suppress(DependencyDown):
+        budget.succeeded(permit)
+
+
+def _is_soon(refusal: Refusal, left_s: float) -> bool:
+    # Busy and so near: the meter's answer came too late to be used. Broken: the next probe is near.
+    return refusal.wait_s <= left_s and (refusal.reason == "broken" or refusal.wait_s <= _SOON_S)
+
+
+def _denied(refusal: Refusal, scale: float) -> BudgetDenied:
+    words = {
+        "busy": "no slot in time (busy)",
+        "paused": f"no slot in time (paused: {refusal.why})",
+        "held": f"no slot in time (paused by people: {refusal.why})",
+        "broken": f"no slot in time (the circuit is open: {refusal.why})",
+    }
+    return BudgetDenied(words[refusal.reason], wait_s=refusal.wait_s * scale)

@@ -1,31 +1,35 @@
 """One request to the API: take a slot → send once → sort the answer. The only place where HTTP leaves; never retries.
 
 The one exception: after a 401 the token is replaced and the request sent once more, with a slot of its own. Every
-attempt is counted. Who calls decides what follows from an error; see the tree in `jitprov.errors`.
+attempt is counted, and the meter hears what became of it: what the answer says of the allowance, a wish for a pause, a
+failure. Who calls decides what follows from an error; see the tree in `jitprov.errors`.
+
+While the circuit is open, the meter lets one request through to find out. One that is safe to repeat is its own probe,
+and its failure spends no attempt; before any other, a read that everybody may make is sent in its place.
 """
 
 from __future__ import annotations
 
-import json as jsonlib
 import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from jitprov import __version__, logs
-from jitprov.budget import Budget
+from jitprov.budget import Budget, Permit
 from jitprov.domain.clock import Clock
 from jitprov.errors import (
-    NotYetConsistent,
+    BudgetDenied,
+    NotLetIn,
     OutcomeUnknown,
     RateLimited,
-    Refused,
     StepError,
     Unavailable,
 )
@@ -33,27 +37,22 @@ from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.reading import (
     PlainSession,
     Unreadable,
+    allowance,
     answered_at_s,
     own_authorization,
     read_body,
     retry_after_s,
 )
-from jitprov.genesys.slot import pause_all, take_slot
+from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success
+from jitprov.genesys.sorting import broken, parsed, raise_for, silence
 from jitprov.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-
-
-class NotFound(NotYetConsistent):
-    """The API answered 404: for the client to read; where it does not, the step comes again."""
-
-
-class Conflict(NotYetConsistent):
-    """The API answered 409, or a 400 that speaks of a duplicate: someone else, or an earlier try, was first."""
+# Everybody may read it: no permission, no side effect.
+_PROBE_PATH = "/api/v2/organizations/me"
 
 
 class Transport:
@@ -61,9 +60,9 @@ class Transport:
 
     Args:
         settings: Base URL, timeouts, time scale.
-        budget: Pays each attempt.
+        budget: Pays each attempt, and hears what became of it.
         clock: Waits for slots.
-        tokens: The access token.
+        tokens: The access tokens, one per lane.
     """
 
     def __init__(self, settings: Settings, budget: Budget, clock: Clock, tokens: TokenSource) -> None:
@@ -106,7 +105,8 @@ class Transport:
                 request from leaving.
 
         Raises:
-            BudgetDenied: Nothing was sent.
+            BudgetDenied: Nothing was sent, or what was sent found the API still down; it was safe to repeat.
+            NotLetIn: The OAuth client is refused, or a fresh token is.
             RateLimited: 429; the token is paused for everyone.
             Unavailable: 5xx, silence or a broken answer; safe to repeat.
             OutcomeUnknown: The same on a request that is not safe: it may have been applied.
@@ -114,15 +114,77 @@ class Transport:
             NotFound: 404, for the caller to read.
             Refused: Any other 4xx.
         """
-        token = self._tokens.token()
-        content = {"params": params, "json": json}
-        answer, began_s = self._send(method, path, token, about_to_send, safe=safe, **content)
-        if answer.status_code == 401:  # noqa: PLR2004  HTTP
+        lanes = self._tokens.lanes()
+        permit = self._slot(about_to_send, lanes)
+        if permit.probe and not safe:
+            self._find_out(permit)
+            permit = self._slot(about_to_send, lanes)
+        try:
+            answer = self._exchange(method, path, permit, about_to_send, safe=safe, params=params, json=json)
+        except (Unavailable, OutcomeUnknown) as error:
+            open_s = tell_failure(self._budget, permit, error.message)
+            if permit.probe and isinstance(error, Unavailable):
+                raise self._still_down(error, open_s) from None
+            raise
+        except NotLetIn:
+            raise
+        except StepError:
+            tell_success(self._budget, permit)
+            raise
+        tell_success(self._budget, permit)
+        return answer
+
+    def _exchange(
+        self, method: str, path: str, permit: Permit, about_to_send: Callable[[], None], *, safe: bool, **content: Any
+    ) -> Any:
+        token = self._tokens.token(permit.lane)
+        answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             answer.close()
-            token = self._tokens.refresh(token)
-            answer, began_s = self._send(method, path, token, about_to_send, safe=safe, **content)
+            tell_success(self._budget, permit)  # it answered; were this the probe, the next slot would wait for it
+            token = self._tokens.refresh(token, permit.lane)
+            permit = self._slot(about_to_send, (permit.lane,))
+            answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
         with answer:
-            return self._sort(answer, began_s, safe=safe)
+            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+                self._refused_again(answer, permit)
+            return self._sort(answer, began_s, permit, safe=safe)
+
+    def _slot(self, about_to_send: Callable[[], None], lanes: Sequence[int]) -> Permit:
+        return take_slot(self._budget, self._clock, self._settings, about_to_send, lanes=lanes)
+
+    def _find_out(self, permit: Permit) -> None:
+        token = self._tokens.token(permit.lane)
+        try:
+            answer, began_s = self._send("GET", _PROBE_PATH, permit, token, safe=True)
+            with answer:
+                if answer.status_code != HTTPStatus.UNAUTHORIZED:
+                    self._sort(answer, began_s, permit, safe=True)
+        except Unavailable as error:
+            raise self._still_down(error, tell_failure(self._budget, permit, error.message)) from None
+        except StepError:
+            tell_success(self._budget, permit)  # it answered: what it has against this read is not asked here
+            raise
+        tell_success(self._budget, permit)
+
+    def _still_down(self, error: Unavailable, open_s: float) -> BudgetDenied:
+        return BudgetDenied(
+            f"the API is still down: {error.message}",
+            wait_s=open_s * self._settings.time_scale,
+            http_status=error.http_status,
+            correlation_id=error.correlation_id,
+        )
+
+    def _refused_again(self, answer: requests.Response, permit: Permit) -> NoReturn:
+        # Revoked again while the slot was waited for, or no token is good any more: a look a little later tells.
+        why = "the API refused a fresh token (401)"
+        open_s = tell_failure(self._budget, permit, why, final=True)
+        raise NotLetIn(
+            why,
+            wait_s=open_s * self._settings.time_scale,
+            http_status=answer.status_code,
+            correlation_id=answer.headers.get("ININ-Correlation-Id"),
+        )
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._own, "session", None)
@@ -140,9 +202,8 @@ class Transport:
         return session
 
     def _send(
-        self, method: str, path: str, token: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any
+        self, method: str, path: str, permit: Permit, token: str, *, safe: bool, **content: Any
     ) -> tuple[requests.Response, float]:
-        take_slot(self._budget, self._clock, self._settings, about_to_send)
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
@@ -164,8 +225,11 @@ class Transport:
             raise Unavailable("the API could not be reached in time; nothing was sent") from None
         except requests.RequestException as error:
             self._tell(method, route, 0, began_s, None)
-            raise _silence(type(error).__name__, safe=safe, refused="refused" in str(error).lower()) from None
+            raise silence(type(error).__name__, safe=safe, refused="refused" in str(error).lower()) from None
         self._tell(method, route, answer.status_code, began_s, answer.headers.get("ININ-Correlation-Id"))
+        reading = allowance(answer.headers, sent_s=began_s, heard_s=self._clock.monotonic_s())
+        if reading is not None:
+            self._budget.heard(permit, reading)
         return answer, began_s
 
     def _tell(self, method: str, route: str, status: int, began_s: float, trace: str | None) -> None:
@@ -176,78 +240,24 @@ class Transport:
             correlation_id=trace,
         )  # fmt: skip
 
-    def _sort(self, answer: requests.Response, began_s: float, *, safe: bool) -> Any:
+    def _sort(self, answer: requests.Response, began_s: float, permit: Permit, *, safe: bool) -> Any:
         status, trace = answer.status_code, answer.headers.get("ININ-Correlation-Id")
         try:
             raw = read_body(answer, self._clock, began_s=began_s)
         except Unreadable as error:
             if 200 <= status < 300:  # noqa: PLR2004  HTTP
-                raise _broken(str(error), status, trace, safe=safe) from None
+                raise broken(str(error), status, trace, safe=safe) from None
             raw = b""  # a refusal speaks by its status
         if not 200 <= status < 300:  # noqa: PLR2004  HTTP
-            self._raise_for(answer, raw, status, trace, safe=safe)
-        return _parsed(answer, raw, status, trace, safe=safe)
+            if status == HTTPStatus.TOO_MANY_REQUESTS:
+                self._pause(answer, permit)
+            raise_for(raw, status, trace, safe=safe)
+        return parsed(answer, raw, status, trace, safe=safe)
 
-    def _raise_for(
-        self, answer: requests.Response, raw: bytes, status: int, trace: str | None, *, safe: bool
-    ) -> NoReturn:
-        code = _code_of(raw)
-        said = {"http_status": status, "correlation_id": trace}
-        if status == 429:  # noqa: PLR2004  HTTP
-            self._pause(answer.headers, said)
-        if status >= 500 or status < 400:  # noqa: PLR2004  a redirect is a broken answer too
-            raise _broken(f"{status} {code}".strip(), status, trace, safe=safe)
-        if status == 404:  # noqa: PLR2004  HTTP
-            raise NotFound(f"the API does not know it ({code})", **said)  # type: ignore[arg-type]
-        if status == 408 or (status == 400 and "version" in code.lower()):  # noqa: PLR2004  HTTP
-            raise NotYetConsistent(f"the API saw a conflict ({code})", **said)  # type: ignore[arg-type]
-        if status == 409 or (status == 400 and _speaks_of_duplicate(raw)):  # noqa: PLR2004  HTTP
-            raise Conflict(f"the API has it already ({code})", **said)  # type: ignore[arg-type]
-        raise Refused(f"the API refused the request ({code or 'no code'})", **said)  # type: ignore[arg-type]
-
-    def _pause(self, headers: Mapping[str, str], said: Mapping[str, Any]) -> NoReturn:
+    def _pause(self, answer: requests.Response, permit: Permit) -> NoReturn:
+        headers, why = answer.headers, "the API answered 429"
         wait_s = retry_after_s(headers.get("Retry-After"), now_s=answered_at_s(headers, self._clock))
-        pause_all(self._budget, wait_s / self._settings.time_scale, "the API answered 429")
-        raise RateLimited("the API answered 429", wait_s=wait_s, **said)
-
-
-def _silence(kind: str, *, safe: bool, refused: bool) -> StepError:
-    if safe or refused:
-        return Unavailable(f"the API did not answer ({kind})")
-    return OutcomeUnknown(f"the API did not answer ({kind}); it may have acted all the same")
-
-
-def _broken(what: str, status: int, trace: str | None, *, safe: bool) -> StepError:
-    kind = Unavailable if safe else OutcomeUnknown
-    return kind(f"the API's answer is unusable: {what}", http_status=status, correlation_id=trace)
-
-
-def _parsed(answer: requests.Response, raw: bytes, status: int, trace: str | None, *, safe: bool) -> Any:
-    if not raw.strip():
-        return None
-    if "json" not in answer.headers.get("Content-Type", ""):
-        raise _broken("not JSON", status, trace, safe=safe)
-    try:
-        return jsonlib.loads(raw)
-    except (ValueError, RecursionError):
-        raise _broken("broken JSON", status, trace, safe=safe) from None
-
-
-def _error_body(raw: bytes) -> Mapping[str, Any]:
-    try:
-        content = jsonlib.loads(raw)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, Mapping) else {}
-
-
-def _code_of(raw: bytes) -> str:
-    # The code is a word of the API's; its message may quote names and addresses and is not repeated.
-    code = str(_error_body(raw).get("code") or "")
-    return code if _CODE.fullmatch(code) else ""
-
-
-def _speaks_of_duplicate(raw: bytes) -> bool:
-    content = _error_body(raw)
-    words = f"{content.get('code')} {content.get('message')}".lower()
-    return any(word in words for word in ("duplicate", "already", "unique", "exists", "webrtc.user.has.phone"))
+        pause_all(self._budget, permit, wait_s / self._settings.time_scale, why)
+        raise RateLimited(
+            why, wait_s=wait_s, http_status=answer.status_code, correlation_id=headers.get("ININ-Correlation-Id")
+        )

@@ -40,6 +40,8 @@ PLAIN_NUMBERS = {
     "time_scale",
     "api_headroom",
     "api_burst",
+    "api_tokens",
+    "breaker_failures",
     "receiver_port",
     "worker_concurrency",
     "attempts_max",

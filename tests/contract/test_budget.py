@@ -16,20 +16,20 @@ from fakeredis import FakeRedis
 from redis import Redis
 
 from fixed_clock import FixedClock
-from jitprov.budget import Budget, Permit, Refusal
+from jitprov.budget import Budget, Permit, Reading, Refusal
 from jitprov.budget.memory import MemoryBudget
 from jitprov.budget.rate import BudgetRate
 from jitprov.budget.redis import RedisBudget
-from jitprov.errors import DependencyDown
+from jitprov.errors import ConfigurationError, DependencyDown
 from own_redis import OwnRedis
 
 # 19.6 calls a minute: one slot every 3.06 s, so that a slow machine changes no count.
 SLOW = BudgetRate.of(20, headroom=0.02)
-INTERVAL_S = SLOW.interval_us / 1e6
+INTERVAL_S = SLOW.pace.interval_us / 1e6
 # How far the real clock may run on between two lines of a test.
 SLACK_S = 1.0
 
-Make = Callable[[BudgetRate], Budget]
+Make = Callable[..., Budget]
 
 
 @dataclass
@@ -41,13 +41,15 @@ class Metered:
 @pytest.fixture(params=["memory", "redis", "fakeredis"])
 def metered(request: pytest.FixtureRequest, clock: FixedClock, key_prefix: str) -> Iterator[Metered]:
     if request.param == "memory":
-        yield Metered(lambda rate: MemoryBudget(rate, clock.monotonic_s), clock.advance)
+        yield Metered(lambda rate, lanes=1: MemoryBudget(rate, time.monotonic, lanes=lanes), time.sleep)
         return
     if request.param == "fakeredis":
         client: Redis = FakeRedis(decode_responses=True)
     else:
         client = Redis.from_url(request.getfixturevalue("redis_url"), decode_responses=True, socket_timeout=5)
-    yield Metered(lambda rate: RedisBudget(client, key_prefix, owner="client", rate=rate), time.sleep)
+    yield Metered(
+        lambda rate, lanes=1: RedisBudget(client, key_prefix, owner="client", rate=rate, lanes=lanes), time.sleep
+    )
     client.close()
 
 
@@ -124,10 +126,13 @@ def test_a_burst_is_given_after_idling_and_not_before(metered: Metered) -> None:
     assert permitted(budget.reserve(wait_max_s=0)).wait_s == 0
     assert refused(budget.reserve(wait_max_s=0)).reason == "busy"
 
-    metered.pass_time(8 * rate.interval_us / 1e6)
+    metered.pass_time(8 * rate.pace.interval_us / 1e6)
 
-    at_once = [budget.reserve(wait_max_s=0) for _ in range(7)]
-    assert [type(answer) for answer in at_once] == [Permit] * 6 + [Refusal]
+    began_s = time.monotonic()
+    at_once = [budget.reserve(wait_max_s=0) for _ in range(20)]
+    due = (time.monotonic() - began_s) * 1e6 // rate.pace.interval_us + 1  # a busy machine takes its time
+    given = sum(isinstance(answer, Permit) for answer in at_once)
+    assert 6 <= given <= 6 + due < 20
 
 
 def test_a_pause_holds_everyone_back(budget: Budget) -> None:
@@ -170,6 +175,143 @@ def test_a_pause_ends(metered: Metered) -> None:
     assert budget.state().paused_s == 0
     assert budget.state().pause_reason == ""
     assert permitted(budget.reserve(wait_max_s=0)).wait_s == 0
+
+
+def test_people_pause_everyone_and_resume(budget: Budget) -> None:
+    """People's pause holds until they end it, whatever the API asked for meanwhile; both are told apart."""
+    budget.hold(reason="a change in Genesys")
+    budget.pause(for_s=0.01, reason="429")
+    refusal = refused(budget.reserve(wait_max_s=20))
+    state = budget.state()
+
+    assert (refusal.reason, refusal.why) == ("held", "a change in Genesys")
+    assert refusal.wait_s <= 60  # asked again soon, so that a resume works soon
+    assert (state.paused_by, state.pause_reason) == ("people", "a change in Genesys")
+    assert state.paused_s > 86_400
+
+    time.sleep(0.02)
+    assert budget.state().paused_by == "people"
+    budget.resume()
+    assert permitted(budget.reserve(wait_max_s=1)).wait_s <= 1
+    assert budget.state().paused_by == ""
+
+
+def test_people_lower_the_rate_and_lift_it(budget: Budget) -> None:
+    """A lower rate is kept from the next slot on, and the setting's limit lifts it at once."""
+    budget.reserve(wait_max_s=0)
+    budget.set_rate(2)
+    slow_s = permitted(budget.reserve(wait_max_s=60)).wait_s
+    assert slow_s == pytest.approx(60 / (2 * 0.98), abs=SLACK_S)
+    assert (budget.state().limit_per_min, budget.state().rate_per_min) == (2, 2)
+
+    budget.set_rate(20)
+    assert permitted(budget.reserve(wait_max_s=60)).wait_s == pytest.approx(slow_s + INTERVAL_S, abs=SLACK_S)
+    assert (budget.state().limit_per_min, budget.state().rate_per_min) == (20, None)
+
+
+@pytest.mark.parametrize("per_min", [0, -1, 21])
+def test_a_rate_beyond_the_setting_is_refused(budget: Budget, per_min: int) -> None:
+    """Nobody can be talked into more than the setting, and to stop there is pause."""
+    with pytest.raises(ConfigurationError, match="between 1 and 20"):
+        budget.set_rate(per_min)
+
+
+def test_a_confirmed_slot_holds_until_a_pause_comes(budget: Budget) -> None:
+    """What was reserved before somebody's pause is given up, and its place in the schedule with it."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    assert budget.confirm(permit)
+
+    budget.hold(for_s=30, reason="people")
+    assert not budget.confirm(permit)
+    budget.resume()
+    assert permitted(budget.reserve(wait_max_s=0)).wait_s == 0
+
+
+def answered(permit: Permit, *, allowed: int = 20, count: int = 1, reset_s: int = 60) -> Reading:
+    sent_s = permit.slot_at_s
+    return Reading(allowed, count, reset_s, sent_s, sent_s + 0.001)
+
+
+def test_others_calls_take_slots_like_our_own(budget: Budget) -> None:
+    """What the API counted beyond our own calls is charged once, and seen; it asks the store nothing by itself."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    time.sleep(0.01)
+    budget.heard(permit, answered(permit, count=4))
+    wait_s = permitted(budget.reserve(wait_max_s=60)).wait_s
+    budget.heard(permit, answered(permit, count=4))
+
+    assert wait_s == pytest.approx(4 * INTERVAL_S, abs=SLACK_S)
+    assert permitted(budget.reserve(wait_max_s=60)).wait_s == pytest.approx(5 * INTERVAL_S, abs=SLACK_S)
+    assert budget.state().lanes[0].others_last_min == 3
+
+
+def test_our_own_calls_are_not_taken_for_others(budget: Budget) -> None:
+    """A count that our own slots explain changes nothing."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    time.sleep(0.01)
+    budget.heard(permit, answered(permit, count=1, reset_s=61))  # as in the one sample of Genesys' own
+
+    assert permitted(budget.reserve(wait_max_s=60)).wait_s == pytest.approx(INTERVAL_S, abs=SLACK_S)
+    assert budget.state().lanes[0].others_last_min == 0
+
+
+@pytest.mark.parametrize(("allowed", "in_force"), [(5, 5), (20, 20), (600, 20)])
+def test_a_lower_allowance_is_kept_and_a_higher_one_only_shown(budget: Budget, allowed: int, in_force: int) -> None:
+    """The API's word lowers the limit; beyond the setting it is told to people and not used."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    time.sleep(0.01)
+    budget.heard(permit, answered(permit, allowed=allowed))
+    wait_s = permitted(budget.reserve(wait_max_s=60)).wait_s
+
+    assert wait_s == pytest.approx(60 / (in_force * 0.98), abs=SLACK_S)
+    assert (budget.state().limit_per_min, budget.state().lanes[0].allowed_per_min) == (in_force, allowed)
+
+
+def test_failures_in_a_row_open_the_circuit_for_all(budget: Budget) -> None:
+    """The tenth failure in a row opens it; a success in between begins the count anew."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    for _ in range(9):
+        assert budget.failed(permit, "503") == 0
+    noticed = permitted(budget.reserve(wait_max_s=60))
+    assert noticed.failures == 9
+    budget.succeeded(noticed)
+    assert [budget.failed(permit, "503") > 0 for _ in range(10)] == [False] * 9 + [True]
+
+    refusal = refused(budget.reserve(wait_max_s=60))
+    assert (refusal.reason, refusal.why) == ("broken", "503")
+    assert (budget.state().circuit, budget.state().paused_by) == ("open", "circuit")
+
+
+def test_a_probe_closes_the_circuit_or_opens_it_for_longer(budget: Budget) -> None:
+    """One caller probes while the others wait; a failure doubles the time, a success ends it."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    assert budget.failed(permit, "refused", final=True) == pytest.approx(10.0)
+    budget.resume()
+    assert budget.state().circuit == "half-open"
+    probe = permitted(budget.reserve(wait_max_s=60))
+    assert probe.probe
+    assert refused(budget.reserve(wait_max_s=60)).reason == "broken"
+    assert budget.failed(probe, "refused still") == pytest.approx(20.0)
+
+    budget.resume()
+    probe = permitted(budget.reserve(wait_max_s=60))
+    budget.succeeded(probe)
+    assert budget.state().circuit == "closed"
+    assert permitted(budget.reserve(wait_max_s=60)).failures == 0
+
+
+def test_the_earliest_slot_of_all_lanes_wins(metered: Metered) -> None:
+    """Each token has its own meter: two lanes give two slots at once, and a paused lane gives none."""
+    budget = metered.make(SLOW, lanes=2)
+    assert {permitted(budget.reserve(wait_max_s=0)).lane for _ in range(2)} == {0, 1}
+    assert permitted(budget.reserve(wait_max_s=60, lanes=[1])).lane == 1
+    assert permitted(budget.reserve(wait_max_s=60)).lane == 0
+
+    budget.pause(for_s=50, reason="429", lane=0)
+    assert permitted(budget.reserve(wait_max_s=60)).lane == 1
+    assert [lane.paused_s > 0 for lane in budget.state().lanes] == [True, False]
+    assert budget.state().paused_s == 0
+    assert budget.state().limit_per_min == 40
 
 
 def test_a_meter_that_gave_nothing_says_so(budget: Budget) -> None:

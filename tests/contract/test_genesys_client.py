@@ -17,6 +17,7 @@ from jitprov.cache.memory import MemoryCache
 from jitprov.domain.agent import Phone, Profile, RatedSkill
 from jitprov.errors import (
     BudgetDenied,
+    NotLetIn,
     NotYetConsistent,
     OutcomeUnknown,
     RateLimited,
@@ -28,7 +29,7 @@ from jitprov.errors import (
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import USERS_PER_GET, GenesysClient
-from jitprov.genesys.payloads import phone_name
+from jitprov.genesys.payloads import PhoneSetup, phone_name
 from jitprov.genesys.transport import Transport
 from jitprov.sandbox.options import SandboxOptions
 from jitprov.sandbox.server import SandboxThread
@@ -59,11 +60,13 @@ class Worker:
 class Office:
     """A sandbox, and as many workers as a test wants over one budget and one cache."""
 
-    def __init__(self, sandbox: SandboxThread) -> None:
+    def __init__(self, sandbox: SandboxThread, tokens: int) -> None:
+        self.tokens = tokens
         self.sandbox = sandbox
         self.control = sandbox.control
         self.clock = RealClock(SCALE)
-        self.budget = MemoryBudget(FAST, self.clock.monotonic_s)
+        self.failures_max = 5
+        self.budget = MemoryBudget(FAST, self.clock.monotonic_s, lanes=tokens, failures_max=self.failures_max)
         self.cache = MemoryCache(self.clock.monotonic_s)
         self._workers: list[Worker] = []
 
@@ -74,6 +77,7 @@ class Office:
             "client_id": "sandbox-client",
             "client_secret": "sandbox-secret",
             "read_timeout_s": 0.5,
+            "api_tokens": self.tokens,
         }
         settings = read_settings(_env_file=None, **(given | changes))
         tokens = TokenSource(settings, self.cache, self.clock, self.budget)
@@ -101,9 +105,9 @@ class Office:
 def office_with() -> Iterator[Callable[..., Office]]:
     with ExitStack() as stack:
 
-        def start(**options: Any) -> Office:
+        def start(tokens: int = 1, **options: Any) -> Office:
             sandbox = stack.enter_context(SandboxThread(SandboxOptions(**({"time_scale": SCALE} | options))))
-            office = Office(sandbox)
+            office = Office(sandbox, tokens)
             stack.callback(office.close)
             return office
 
@@ -473,7 +477,7 @@ def test_a_lost_answer_to_skills_is_safe_to_repeat(office: Office, method: str) 
 def test_an_api_that_is_not_there_was_sent_nothing() -> None:
     """A refused connection is safe to repeat even for a create: nothing was sent."""
     with SandboxThread(SandboxOptions(time_scale=SCALE)) as sandbox:
-        office = Office(sandbox)
+        office = Office(sandbox, 1)
         worker, user_id = office.worker(), office.user()
         setup = worker.catalogue.phone_setup()
     office.close()
@@ -537,6 +541,72 @@ def test_a_pause_holds_another_worker_back(office: Office) -> None:
     assert office.control.oracle()["requests_inside_retry_after"] == 0
 
 
+# --- the circuit --------------------------------------------------------------------------------------------------
+
+
+def break_circuit(office: Office, worker: Worker, *, times: int) -> None:
+    worker.tokens.token()
+    action = {"kind": "status", "code": 503}
+    office.control.faults([{"match": {"method": "GET"}, "phase": "before_apply", "action": action, "times": times}])
+    for _ in range(office.failures_max):
+        with pytest.raises(Unavailable):
+            worker.client.get_user(str(uuid4()))
+
+
+def test_an_api_that_is_down_is_left_alone(office: Office) -> None:
+    """Failures in a row of all workers open the circuit: nothing more is sent, no attempt is spent, people see why."""
+    first, second = office.worker(), office.worker(budget_wait_max_s=0.01)
+    break_circuit(office, first, times=99)
+    calls = office.control.oracle()["calls"]
+
+    with pytest.raises(BudgetDenied, match="503"):
+        second.client.create_phone(str(uuid4()), "a phone", PhoneSetup("s", "p", "l"))
+
+    assert office.control.oracle()["calls"] == calls
+    state = office.budget.state()
+    assert (state.circuit, state.paused_by, state.failures) == ("open", "circuit", office.failures_max)
+    assert "503" in state.pause_reason
+
+
+def test_one_probe_finds_out_that_the_api_is_back(office: Office) -> None:
+    """When its time is over one request goes; its success closes the circuit for everyone."""
+    worker, user_id = office.worker(), office.user()
+    break_circuit(office, worker, times=office.failures_max)
+
+    assert worker.client.get_user(user_id).user_id == user_id  # waits in place until it may be the probe
+    assert office.budget.state().circuit == "closed"
+    assert office.budget.state().failures == 0
+
+
+def test_a_probe_that_fails_spends_no_attempt(office: Office) -> None:
+    """The API is still down: the step is told to wait, and the circuit is open for longer."""
+    worker = office.worker()
+    break_circuit(office, worker, times=office.failures_max + 1)
+    calls = office.control.oracle()["calls"]
+
+    with pytest.raises(BudgetDenied, match="still down") as caught:
+        worker.client.get_user(str(uuid4()))
+
+    assert office.control.oracle()["calls"] == calls + 1
+    assert caught.value.wait_s == pytest.approx(20.0, abs=1.0)
+
+
+def test_a_create_is_no_probe(office: Office) -> None:
+    """Before a request that must not be repeated, a harmless read finds out; then the request itself goes, once."""
+    worker, user_id = office.worker(), office.user()
+    setup = worker.catalogue.phone_setup()
+    break_circuit(office, worker, times=office.failures_max + 1)
+
+    with pytest.raises(BudgetDenied, match="still down"):
+        worker.client.create_phone(user_id, "a phone", setup)
+    assert "POST " + PHONES not in office.control.oracle()["calls_by_route"]
+
+    office.clock.wait(25)
+    worker.client.create_phone(user_id, "a phone", setup)
+    assert office.control.oracle()["calls_by_route"]["POST " + PHONES] == 1
+    assert office.budget.state().circuit == "closed"
+
+
 # --- the token ----------------------------------------------------------------------------------------------------
 
 
@@ -553,28 +623,48 @@ def test_an_expired_token_is_replaced_once_for_all(office: Office) -> None:
     assert office.control.oracle()["token_calls"] == 2
 
 
-def test_a_fresh_token_that_is_refused_is_final(office: Office) -> None:
-    """A 401 after a new token ends the attempt for good: two tries, no more."""
+def test_a_token_revoked_twice_fails_nobody(office: Office) -> None:
+    """A fresh token that is refused as well, since it was revoked meanwhile: the step comes again and succeeds."""
     worker, user_id = office.worker(), office.user()
-    fault(office, {"kind": "status", "code": 401}, route="/api/v2/users/{userId}", method="GET", times=9)
+    fault(office, {"kind": "status", "code": 401}, route="/api/v2/users/{userId}", method="GET", times=2)
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotLetIn) as caught:
         worker.client.get_user(user_id)
+    office.clock.wait(caught.value.wait_s)
 
     assert caught.value.http_status == 401
+    assert worker.client.get_user(user_id).user_id == user_id
+    assert office.budget.state().circuit == "closed"
+
+
+def test_fresh_tokens_that_are_always_refused_stop_everyone(office: Office) -> None:
+    """No token is good any more: two requests, then nothing from any worker, and people see why."""
+    first, second, user_id = office.worker(), office.worker(budget_wait_max_s=0.01), office.user()
+    fault(office, {"kind": "status", "code": 401}, route="/api/v2/users/{userId}", method="GET", times=99)
+    for worker in (first, second):
+        with pytest.raises((NotLetIn, BudgetDenied)):
+            worker.client.get_user(user_id)
+
+    state = office.budget.state()
     assert office.control.oracle()["calls_by_route"]["GET /api/v2/users/{userId}"] == 2
+    assert (state.circuit, state.paused_by) == ("open", "circuit")
+    assert "401" in state.pause_reason
 
 
 def test_a_wrong_client_is_told_which_settings(office: Office) -> None:
-    """The operator reads which settings to mend, and no secret."""
-    worker = office.worker(client_secret="a-wrong-secret")
+    """The operator reads which settings to mend, and no secret; nobody else asks meanwhile, and no agent fails."""
+    first, second = (office.worker(client_secret="a-wrong-secret", budget_wait_max_s=0.01) for _ in range(2))
 
-    with pytest.raises(Refused) as caught:
-        worker.client.get_user(str(uuid4()))
+    with pytest.raises(NotLetIn) as caught:
+        first.client.get_user(str(uuid4()))
+    with pytest.raises(BudgetDenied, match="refused the OAuth client"):
+        second.client.get_user(str(uuid4()))
 
     assert "JITPROV_CLIENT_ID" in caught.value.remedy
     assert "JITPROV_CLIENT_SECRET" in caught.value.remedy
     assert "a-wrong-secret" not in f"{caught.value}{caught.value.remedy}"
+    assert office.control.oracle()["token_calls"] == 1
+    assert "invalid_client" in office.budget.state().pause_reason
 
 
 def test_the_token_endpoints_own_limit_is_waited_for(office_with: Callable[..., Office]) -> None:
@@ -650,6 +740,42 @@ def test_every_attempt_is_charged(office: Office) -> None:
 
     oracle = office.control.oracle()
     assert office.budget.state().spent_total == oracle["calls"] + oracle["token_calls"] == 4
+
+
+def test_each_lane_has_a_token_of_its_own(office_with: Callable[..., Office]) -> None:
+    """With two tokens each request bears the token whose meter pays for it, and a 401 replaces that one alone."""
+    office = office_with(tokens=2)
+    worker, user_id = office.worker(), office.user()
+    for _ in range(6):
+        worker.client.get_user(user_id)
+    before = [worker.tokens.token(lane) for lane in (0, 1)]
+    fault(office, "expire_token", route="/api/v2/users/{userId}", method="GET")
+    worker.client.get_user(user_id)
+
+    after = [worker.tokens.token(lane) for lane in (0, 1)]
+    oracle = office.control.oracle()
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+    assert oracle["token_calls"] == 3
+    spent = sorted(lane.spent_total for lane in office.budget.state().lanes)
+    sent = sorted(token["requests"] for token in oracle["tokens"].values())
+    assert sum(spent) == sum(sent) + 3
+    assert len(sent) == 3
+
+
+def test_a_pause_of_one_token_leaves_the_other(office_with: Callable[..., Office]) -> None:
+    """A 429 on one token pauses that lane; calls go on with the other token."""
+    office = office_with(tokens=2)
+    worker, user_id = office.worker(), office.user()
+    worker.tokens.lanes()
+    fault(office, {"kind": "retry_after", "value": 30}, route="/api/v2/users/{userId}", method="GET")
+    with pytest.raises(RateLimited):
+        worker.client.get_user(user_id)
+
+    for _ in range(4):
+        worker.client.get_user(user_id)
+
+    assert sorted(lane.paused_s > 0 for lane in office.budget.state().lanes) == [False, True]
+    assert office.control.oracle()["requests_inside_retry_after"] == 0
 
 
 # --- who asks -----------------------------------------------------------------------------------------------------

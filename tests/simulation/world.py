@@ -21,6 +21,7 @@ from greenlet import getcurrent, greenlet
 from builders import a_profile
 from fake_organization import FakeOrganization, a_kit
 from fixed_clock import FixedClock
+from jitprov.budget import Permit
 from jitprov.budget.memory import MemoryBudget
 from jitprov.budget.rate import BudgetRate
 from jitprov.domain.agent import Phone
@@ -214,7 +215,7 @@ class Organization(FakeOrganization):
         try:
             return self._world.call(f"api.{name}", apply)
         except RateLimited as error:
-            pause_all(self._world.budget, error.wait_s, "429")
+            pause_all(self._world.budget, Permit(0.0, 0.0), error.wait_s, "429")
             raise
 
 

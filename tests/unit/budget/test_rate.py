@@ -1,116 +1,65 @@
-"""The meter's arithmetic: no window of the API over the limit, whoever asks when and leaves how late."""
+"""The meter's arithmetic: what a limit, a headroom, a burst and a time scale make of the interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from jitprov.budget.rate import BudgetRate, to_us
+from jitprov.budget.rate import BudgetRate, Pace, to_us
 from jitprov.errors import ConfigurationError
-
-RATES = st.builds(
-    BudgetRate.of,
-    st.integers(6, 14),
-    headroom=st.floats(0.0034, 0.5),
-    burst=st.integers(0, 2),
-    time_scale=st.sampled_from([1.0, 7.5, 8.0, 60.0, 600.0]),
-)
-
-
-def slots_of(rate: BudgetRate, gaps_us: Sequence[int], pauses_us: Sequence[int] = ()) -> list[int]:
-    """Return the slots that callers get who ask `gaps_us` after one another; some ask while a pause runs."""
-    now_us, even_us, paused_until_us, slots = 0, rate.burst_us, 0, []
-    pauses = list(pauses_us)
-    for gap_us in gaps_us:
-        now_us += gap_us
-        if pauses:
-            paused_until_us = max(paused_until_us, now_us + pauses.pop())
-        slot_us = rate.slot_us(now_us=now_us, even_us=even_us, paused_until_us=paused_until_us)
-        even_us = rate.even_after_us(slot_us=slot_us, even_us=even_us)
-        slots.append(slot_us)
-    return slots
-
-
-def most_in_a_window(instants_us: Sequence[int], window_us: int) -> int:
-    """Return the most instants that any span holds, both its ends included."""
-    times = sorted(instants_us)
-    return max(sum(1 for other in times[first:] if other <= times[first] + window_us) for first in range(len(times)))
-
-
-@settings(max_examples=300)
-@given(RATES, st.data())
-def test_no_window_ever_holds_more_than_the_limit(rate: BudgetRate, data: st.DataObject) -> None:
-    """Whoever asks when, pauses or not, leaves as late and travels as long as allowed: no window is over the limit."""
-    interval_us = rate.interval_us
-    gaps = data.draw(
-        st.lists(st.sampled_from([0, 0, 0, 1, interval_us // 3, interval_us, 5 * interval_us]), min_size=40)
-    )
-    pauses = data.draw(st.lists(st.integers(0, 4 * interval_us), max_size=3))
-    slots = slots_of(rate, gaps, pauses)
-    lates = st.sampled_from([0, rate.good_for_us // 2, rate.good_for_us])
-    ways = st.sampled_from([0, rate.jitter_us])
-    arrivals = [slot + data.draw(lates) + data.draw(ways) for slot in slots]
-
-    assert most_in_a_window(arrivals, rate.window_us) <= rate.limit_per_min
-
-
-@given(RATES)
-def test_the_worst_case_is_the_limit_and_one_interval_more_would_break_it(rate: BudgetRate) -> None:
-    """The first as late as allowed and the rest on time make the limit; later still makes one too many."""
-    slots = slots_of(rate, [100 * rate.interval_us] + [0] * 40)
-    allowed_us = rate.good_for_us + rate.jitter_us
-
-    for late_us, most in [(allowed_us, rate.limit_per_min), (allowed_us + rate.interval_us, rate.limit_per_min + 1)]:
-        arrivals = [
-            slot + late_us if index <= rate.burst_us // rate.interval_us else max(slot, slots[0] + late_us)
-            for index, slot in enumerate(slots)
-        ]
-        in_window = most_in_a_window(arrivals, rate.window_us)
-        assert in_window <= most
-        if late_us > allowed_us:
-            assert in_window > rate.limit_per_min
-
-
-@given(RATES, st.lists(st.integers(0, 20_000_000), min_size=1, max_size=60))
-def test_slots_never_go_back_and_never_lie_in_the_past(rate: BudgetRate, gaps_us: list[int]) -> None:
-    """Slots come in the order of asking, none before its caller asked."""
-    slots = slots_of(rate, gaps_us)
-
-    asked_us = 0
-    for gap_us, slot_us in zip(gaps_us, slots, strict=True):
-        asked_us += gap_us
-        assert slot_us >= asked_us
-    assert slots == sorted(slots)
 
 
 def test_the_shipped_rate_spends_98_percent_and_leaves_half_the_slack_to_jitter() -> None:
     """300 a minute with 2 % headroom: 294 a minute, permits good for 612 ms, 612 ms left for the way."""
     rate = BudgetRate.of(300, headroom=0.02)
 
-    assert rate.interval_us == 204_082
-    assert (rate.good_for_us, rate.jitter_us) == (612_299, 612_300)
-    assert rate.burst_us == 0
+    assert rate.pace == Pace(interval_us=204_082, burst_us=0)
+    assert (rate.good_for_us, rate.jitter_us) == (612_244, 612_244)
+    assert rate.keep_us == 60_000_000 + 2 * 612_244
 
 
 def test_a_burst_is_paid_for_by_the_even_rate() -> None:
     """With a burst of 20, the even rate is what the limit less headroom leaves."""
     rate = BudgetRate.of(300, headroom=0.02, burst=20)
-    slots = slots_of(rate, [10 * 60_000_000] + [0] * 20)
 
-    assert slots[0] == slots[20]
-    assert rate.interval_us == -(-60_000_000 // 274)
+    assert rate.pace.interval_us == -(-60_000_000 // 274)
+    assert rate.pace.burst_us == 20 * rate.pace.interval_us
 
 
-def test_a_new_meter_gives_no_burst() -> None:
-    """The first two slots of a new meter are one interval apart, whatever the burst."""
-    rate = BudgetRate.of(300, headroom=0.02, burst=20)
+@given(
+    st.integers(6, 400), st.floats(0.0034, 0.5), st.integers(0, 2), st.sampled_from([1.0, 7.5, 60.0, 600.0]), st.data()
+)
+def test_every_limit_leaves_room_for_lateness(
+    limit: int, headroom: float, burst: int, time_scale: float, data: st.DataObject
+) -> None:
+    """At the setting's limit and at each lower one, limit slots take longer than a window, lateness and jitter."""
+    rate = BudgetRate.of(limit, headroom=headroom, burst=burst, time_scale=time_scale)
+    lower = data.draw(st.integers(1, limit))
+    pace = rate.pace_at(lower)
 
-    first, second = slots_of(rate, [0, 0])
+    assert rate.keep_us < lower * pace.interval_us - pace.burst_us
+    assert pace.interval_us >= rate.pace.interval_us
+    assert pace.burst_us in (0, rate.pace.burst_us)
 
-    assert second - first == rate.interval_us
+
+def test_no_pace_is_faster_than_the_settings() -> None:
+    """A limit above the setting's counts as the setting's."""
+    rate = BudgetRate.of(300, headroom=0.02)
+
+    assert rate.pace_at(600) == rate.pace
+
+
+def test_even_follows_from_the_slots() -> None:
+    """Each slot asks for an interval for itself and for every one after it; what is long ago asks for nothing."""
+    rate = BudgetRate.of(60, headroom=0.5)
+    interval_us = rate.pace.interval_us
+
+    assert rate.even_of([], rate.pace) <= rate.keep_us
+    assert rate.even_of([100], rate.pace) == 100 + interval_us
+    assert rate.even_of([100, 100, 200], rate.pace) == 100 + 3 * interval_us
+    assert rate.even_of([100, 9 * interval_us], rate.pace) == 10 * interval_us
+    assert rate.even_of([0] * 1000, rate.pace) == rate.keep_us + 1
 
 
 def test_a_time_scale_shortens_the_window() -> None:

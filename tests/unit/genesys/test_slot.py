@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import pytest
 
 from fixed_clock import FixedClock
-from jitprov.budget import BudgetState, Permit, Refusal
+from jitprov.budget import Budget, Permit, Refusal
+from jitprov.budget.port import Denial
 from jitprov.errors import BudgetDenied, DependencyDown, LeaseLost
-from jitprov.genesys.slot import take_slot
+from jitprov.genesys import slot
 from jitprov.settings import Settings, read_settings
 
 
 class ScriptedBudget:
-    """Gives the verdicts it was made with, in order; the last one for ever."""
+    """Gives the verdicts it was made with, in order; the last one for ever. Some permits do not hold."""
 
-    def __init__(self, *verdicts: Permit | Refusal | Exception, paused_s: float = 0.0) -> None:
+    def __init__(self, *verdicts: Permit | Refusal | Exception, broken: int = 0) -> None:
         self.verdicts = list(verdicts)
         self.asked: list[float] = []
-        self.paused_s = paused_s
+        self.confirmed = 0
+        self.broken = broken
 
-    def reserve(self, *, wait_max_s: float) -> Permit | Refusal:
+    def reserve(self, *, wait_max_s: float, lanes: Sequence[int] | None = None) -> Permit | Refusal:
         self.asked.append(wait_max_s)
         verdict = self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0]
         if isinstance(verdict, Exception):
             raise verdict
         return verdict
 
-    def pause(self, *, for_s: float, reason: str) -> None:
-        raise AssertionError
-
-    def state(self) -> BudgetState:
-        return BudgetState(300, 0, 0, 0.0, self.paused_s, "")
+    def confirm(self, permit: Permit) -> bool:
+        self.confirmed += 1
+        self.broken -= 1
+        return self.broken < 0
 
 
 class SleepyClock(FixedClock):
@@ -48,6 +49,10 @@ class SleepyClock(FixedClock):
         if self.times:
             self.times -= 1
             self.advance(self.late_s)
+
+
+def take_slot(budget: ScriptedBudget, *given: Any, **more: Any) -> Permit:
+    return slot.take_slot(cast("Budget", budget), *given, **more)
 
 
 def settings(**changes: Any) -> Settings:
@@ -76,14 +81,15 @@ def test_waits_pass_in_real_seconds(scaled: Callable[[], Settings], clock: Fixed
     assert clock.waits == [pytest.approx(1.2)]
 
 
-@pytest.mark.parametrize("reason", ["paused", "busy"])
+@pytest.mark.parametrize("reason", ["paused", "held", "busy"])
 def test_a_refusal_sends_nothing(scaled: Callable[[], Settings], clock: FixedClock, reason: str) -> None:
     """The step goes back to the queue, and its wait is in API seconds."""
     with pytest.raises(BudgetDenied) as caught:
-        take_slot(ScriptedBudget(Refusal(0.8, reason)), clock, scaled())
+        take_slot(ScriptedBudget(Refusal(0.8, cast("Denial", reason))), clock, scaled())
 
     assert caught.value.wait_s == pytest.approx(48.0)
-    assert reason in str(caught.value)
+    assert {"held": "paused by people"}.get(reason, reason) in str(caught.value)
+    assert clock.waits == []
 
 
 def test_an_answer_that_came_too_late_is_asked_again(scaled: Callable[[], Settings], clock: FixedClock) -> None:
@@ -130,23 +136,46 @@ def test_a_meter_that_is_away_lets_nothing_out(clock: FixedClock) -> None:
         take_slot(ScriptedBudget(DependencyDown("away")), clock, settings())
 
 
-def test_a_pause_that_came_meanwhile_is_kept(clock: FixedClock) -> None:
-    """A slot reserved before somebody's 429 is given up: the pause is for everyone."""
-    budget = ScriptedBudget(Permit(2.0, 1.0), Refusal(28.0, "paused"), paused_s=28.0)
+def test_a_slot_that_no_longer_holds_is_given_up(clock: FixedClock) -> None:
+    """A pause, an open circuit or others' calls that came during the wait are kept: the meter is asked again."""
+    budget = ScriptedBudget(Permit(2.0, 1.0), Refusal(28.0, "paused", "the API answered 429"), broken=1)
 
-    with pytest.raises(BudgetDenied):
+    with pytest.raises(BudgetDenied, match="429"):
         take_slot(budget, clock, settings())
 
-    assert len(budget.asked) == 2
+    assert (len(budget.asked), budget.confirmed) == (2, 1)
+
+
+def test_the_patience_is_for_all_waits_together(clock: FixedClock) -> None:
+    """Slots that others took over and over leave less patience each time, so a step is not held up for ever."""
+    budget = ScriptedBudget(Permit(6.0, 1.0), Permit(6.0, 1.0), Permit(6.0, 1.0), Refusal(6.0, "busy"), broken=99)
+
+    with pytest.raises(BudgetDenied):
+        take_slot(budget, clock, settings(budget_wait_max_s=20.0))
+
+    assert budget.asked == [20.0, 14.0, 8.0, 2.0]
+
+
+def test_an_open_circuit_is_waited_for_in_place(clock: FixedClock) -> None:
+    """A probe that is near is waited for; one that is far sends the step back with the rest."""
+    budget = ScriptedBudget(
+        Refusal(9.0, "broken", "503"), Refusal(9.0, "broken", "503"), Refusal(18.0, "broken", "503")
+    )
+
+    with pytest.raises(BudgetDenied, match="circuit is open: 503") as caught:
+        take_slot(budget, clock, settings(budget_wait_max_s=20.0))
+
+    assert clock.waits == [9.0, 9.0]
+    assert caught.value.wait_s == 18.0
 
 
 def test_a_slot_that_is_now_asks_no_more(clock: FixedClock) -> None:
     """Without a wait no pause can have come: one question a call."""
-    budget = ScriptedBudget(Permit(0.0, 1.0), paused_s=28.0)
+    budget = ScriptedBudget(Permit(0.0, 1.0))
 
     take_slot(budget, clock, settings())
 
-    assert len(budget.asked) == 1
+    assert (len(budget.asked), budget.confirmed) == (1, 0)
 
 
 def test_a_slow_last_question_costs_the_slot(clock: FixedClock) -> None:

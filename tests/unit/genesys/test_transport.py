@@ -21,7 +21,8 @@ from jitprov.budget.rate import BudgetRate
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.reading import retry_after_s
-from jitprov.genesys.transport import NotFound, Transport
+from jitprov.genesys.sorting import NotFound
+from jitprov.genesys.transport import Transport
 from jitprov.settings import read_settings
 
 NOW_S = 1_795_424_400.0
@@ -33,10 +34,13 @@ class Tokens:
     def __init__(self) -> None:
         self.number = 1
 
-    def token(self) -> str:
+    def lanes(self) -> tuple[int, ...]:
+        return (0,)
+
+    def token(self, lane: int = 0) -> str:
         return f"token-{self.number}"
 
-    def refresh(self, stale: str) -> str:
+    def refresh(self, stale: str, lane: int = 0) -> str:
         assert stale == self.token()
         self.number += 1
         return self.token()
