@@ -2,7 +2,7 @@
 
 Nothing of it is documented: whether the id of a phone's line is the id of its station, and how soon a new station can
 be found and set. So the first agent tries, all learn from it, and the waits follow what was seen since
-(docs/decisions/0019). For all workers together, in the cache; what is lost there is learned anew.
+(docs/decisions/0020). For all workers together, in the cache; what is lost there is learned anew.
 
     station-source   `line_id` or `lookup`, for a day
     station-trial    who tries just now (a user id), or `tried`: the line's id was not taken; for minutes
