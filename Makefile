@@ -29,6 +29,7 @@ BENCH_ARGS ?=
 CRASH_ARGS ?=
 CHAOS_ARGS ?=
 SIMULATE_ARGS ?=
+MUTANTS_ARGS ?=
 USER_ID ?= $(shell $(PYTHON) -c 'import uuid; print(uuid.uuid4())')
 
 ##@ Start here
@@ -94,6 +95,10 @@ fuzz: export FUZZ_EXAMPLES ?= 20000
 fuzz: setup ## Requests made up from the OpenAPI document, and broken events: FUZZ_EXAMPLES of each kind
 	@FUZZ_EXAMPLES=$$((FUZZ_EXAMPLES / 40)) $(PY) -m pytest --timeout 3600 tests/integration/test_receiver_contract.py
 	@$(PY) -m pytest --timeout 3600 tests/unit/receiver/test_body_mutations.py
+
+.PHONY: mutants
+mutants: setup ## Each protection switched off in a copy of the tree: who notices? (MUTANTS_ARGS="--sample 6" for a short form)
+	@PYTHONPATH=tests $(PY) -m mutants $(MUTANTS_ARGS)
 
 ##@ Measure
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
+from redis import Redis
 
 from builders import an_opening
 from jitprov.domain.ids import provisioning_id_from, task_id_of
@@ -151,6 +152,8 @@ def test_a_worker_killed_while_it_makes_a_phone_leaves_one_phone(corridor: Corri
     corridor.enqueue(user_id)
     wait_until(lambda: any(gate["waiting"] for gate in corridor.control.barriers()), within_s=30)
 
+    with Redis.from_url(corridor.parts.redis.url) as broker:
+        assert broker.hlen("unacked") >= 1  # until its step ends, the broker keeps the message
     corridor.parts.end(first)
     corridor.control.release("phone")
     corridor.parts.start("reconciler", until="reconciler_started")

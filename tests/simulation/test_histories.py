@@ -7,8 +7,9 @@ form runs with the tests; `make simulate` runs more of it, seed by seed.
 from __future__ import annotations
 
 import logging
+import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -245,6 +246,12 @@ class History(RuleBasedStateMachine):
             self.last[record.provisioning_id] = record
 
     @invariant()
+    def every_failure_is_in_view(self) -> None:
+        ledger, failed = self.world.ledger, {r.provisioning_id for r in self.world.records() if r.state is State.FAILED}
+        assert {record.provisioning_id for record in ledger.page((State.FAILED,))} == failed
+        assert ledger.count()[State.FAILED] == len(failed)
+
+    @invariant()
     def no_step_runs_beyond_its_bounds(self) -> None:
         assert self.world.ran_beyond_bounds == []
 
@@ -292,7 +299,11 @@ class History(RuleBasedStateMachine):
         self.whoever_is_ready_is_call_ready()
 
 
+# With a protection switched off on purpose (make mutants), that it fails is enough; how, nobody reads.
+_PHASES = [Phase.explicit, Phase.generate, *([] if os.environ.get("SHRINKING") == "0" else [Phase.shrink])]
+
 SHORT = settings(
+    phases=_PHASES,
     max_examples=200,
     stateful_step_count=50,
     derandomize=True,

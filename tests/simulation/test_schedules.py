@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -27,12 +28,21 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def two_workers_at(step: Step) -> World:
-    """Two workers with the same message, both before their first call."""
+@cache
+def walked_to(step: Step) -> World:
+    """A world whose one agent has come to a step without any trouble; to be copied from."""
     world = World(station_source="line_id")
     world.finish(world.deliver(world.new_agent()))
     while world.records()[0].step is not step:
         world.finish(world.take(world.due()[0]))
+    return world
+
+
+def two_workers_at(step: Step) -> World:
+    """Two workers with the same message, both before their first call."""
+    world = World(station_source="line_id")
+    world.new_agent()
+    world.stand_where(walked_to(step))
     message = world.due()[0]
     world.take_a_copy(message)
     world.take(message)

@@ -161,6 +161,9 @@ class FileInMemory(BookMemory):
     def keep(self, book: Remembered) -> None:
         self._held = book
 
+    def keep_as(self, other: FileInMemory) -> None:
+        self._held = other._held
+
 
 class Stopping:
     """A stand-in that stops before each method of what it stands for."""
@@ -257,6 +260,21 @@ class World:
         """Return an id; the same in every run of the same history."""
         self._count += 1
         return str(UUID(int=self._count << 64, version=4))
+
+    def stand_where(self, other: World) -> None:
+        """Take over what another world, with the same agents and no process, has come to."""
+        store, held = self.store, other.store
+        store.entries = {key: replace(entry) for key, entry in held.entries.items()}
+        store.events, store.users, store.emails = dict(held.events), dict(held.users), dict(held.emails)
+        store.book_found = held.book_found
+        self.file.keep_as(other.file)
+        for user_id, agent in self.organization.agents.items():
+            agent.skills.update(other.organization.agents[user_id].skills)
+        self.broker.queued = list(other.broker.queued)
+        self.clock.advance(other.now_s)
+        for _ in other.organization.requests_s:
+            self.budget.reserve(wait_max_s=60.0)
+        self._count = other._count
 
     # --- calls ----------------------------------------------------------------------------------------------
     def call(self, name: str, apply: Callable[[], Any]) -> Any:
