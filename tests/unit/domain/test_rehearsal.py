@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jitprov.domain.provisioning import CORRIDOR, Step
@@ -97,6 +97,7 @@ def test_finding_out_where_station_ids_come_from_costs_a_call(source: str, extra
     assert calls[0] == calls[1] + extra
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.builds(Walk, st.sampled_from(CORRIDOR), st.floats(0, 50)), max_size=250),
     st.sampled_from(["line_id", "lookup"]),
