@@ -38,12 +38,15 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the results of the last run")
     parser.add_argument("--publish", action="store_true", help="measure nothing; put the last run into the pages")
     chosen = parser.parse_args()
-    store = Store(_BUILD / ("bench-quick" if chosen.quick else "bench"))
+    folder = "bench-only" if chosen.only else "bench-quick" if chosen.quick else "bench"
+    store = Store(_BUILD / folder)
     if chosen.publish:
         parser.exit(_publish(store))
     agents = chosen.agents or (QUICK_AGENTS if chosen.quick else AGENTS)
-    if not chosen.resume and not chosen.only:
+    about = {"agents": agents, "time_scale": chosen.time_scale}
+    if not chosen.resume or not about.items() <= (store.kept("about") or {}).items():
         store.clear()
+    store.keep("about", {**about, **_machine()})
     parser.exit(_Bench(store, agents, chosen.time_scale, quick=chosen.quick, only=tuple(chosen.only)).run())
 
 
@@ -77,7 +80,6 @@ class _Bench:
         measured: dict[str, Any] = {}
         for name, measure in self._measurements():
             measured |= self._store.kept(name) or self._try(name, measure) or {}
-        self._store.keep("about", {"agents": self._agents, "quick": self._quick, **_machine()})
         verdicts = _written(scores, measured, quick=self._quick)
         for failure in self._failures:
             _OUT.print(f"[red]{failure}[/]")

@@ -146,7 +146,7 @@ def judge(scores: Mapping[str, Score], figures: Figures, *, quick: bool) -> list
             text = "not judged: meant for 2,000 agents"
         elif missed:
             share = f" ({missed / bar.bound:.1%})" if bar.bound else ""
-            text = f"missed by {missed:.3g}{share}"
+            text = f"missed by {missed:,.4g}{share}"
         else:
             text = "met"
         verdicts.append(Verdict(bar, value, text, broken=bar.safety and bool(missed)))
