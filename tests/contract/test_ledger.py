@@ -118,6 +118,14 @@ def test_an_event_opens_once(ledger: Ledger) -> None:
     assert sum(ledger.count().values()) == 1
 
 
+def test_an_event_opens_once_whomever_it_names(ledger: Ledger) -> None:
+    """The sender's id decides: an id that comes again with another user opens nothing."""
+    first = opened(ledger)
+
+    [answer] = ledger.accept([an_opening(event_id=first.event_id)], look_after_s=10)
+    assert (answer.duplicate, answer.provisioning_id) == (True, first.provisioning_id)
+
+
 def test_a_user_opens_once(ledger: Ledger) -> None:
     """Another event of the same user is a duplicate, and its id leads to the user's provisioning from then on."""
     first = opened(ledger)
