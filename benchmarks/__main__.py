@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import chart, crew, front_door, lean, report
+from benchmarks import board, chart, crew, front_door, lean, report
 from benchmarks.bars import SANDBOX_SHARE_MAX, Verdict, figures_of, judge
 from benchmarks.judge import Score
 from benchmarks.plan import AGENTS, QUICK_AGENTS, TIME_SCALE, plan
@@ -90,6 +90,7 @@ class _Bench:
         agents = 100
         return [
             ("receiver", lambda: front_door.measure(2000, rounds=3 if self._quick else 5)),
+            ("board", board.measure),
             ("steps", lambda: lean.measure(agents if self._quick else 2 * agents)),
             *([] if self._quick else [("workers", lambda: crew.measure_beside_bare(200))]),
         ]

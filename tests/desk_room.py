@@ -34,6 +34,12 @@ class QuietBudget:
     def state(self) -> BudgetState:
         return self.now
 
+    def hold(self, *, for_s: float, reason: str) -> None:
+        self.now = replace(self.now, paused_s=for_s, pause_reason=reason, paused_by="people")
+
+    def resume(self) -> None:
+        self.now = replace(self.now, paused_s=0.0, pause_reason="", paused_by="")
+
 
 @dataclass
 class Room:

@@ -1,4 +1,4 @@
-"""Agents and what an operator does for them: `list`, `show`, `retry`, `cancel`, `send`."""
+"""Agents and what an operator does for them: `list`, `show`, `cancel`, `send`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def register(app: typer.Typer) -> None:
     panel = "Agents"
     app.command("list", rich_help_panel=panel)(list_agents)
     app.command(rich_help_panel=panel)(show)
-    app.command(rich_help_panel=panel)(retry)
     app.command(rich_help_panel=panel)(cancel)
     app.command(rich_help_panel=panel)(send)
 
@@ -168,28 +167,6 @@ def _answer(answer: Answer, *, json_: bool) -> None:
         out.print(escape(answer.text), soft_wrap=True)
     if answer.verdict in {Verdict.UNKNOWN, Verdict.REFUSED}:
         leave(Exit.ERROR)
-
-
-def retry(any_id: AnyId, json_: Json = False) -> None:
-    """Resume a failed agent at the failed step and finish the rest; harmless for any other.
-
-    The id may be that of the failed task, copied from Flower. Done steps are not run again, there is never a
-    second phone.
-    """
-    from jitprov.pipeline.chain import enqueue_again  # noqa: PLC0415  Celery only where it is used
-    from jitprov.pipeline.operations import retry as do_retry  # noqa: PLC0415
-
-    chosen = settings()
-    _answer(
-        do_retry(
-            make_ledger(chosen),
-            enqueue_again,
-            any_id,
-            grace_s=chosen.message_grace_s,
-            settle_s=chosen.settle_s / chosen.time_scale,
-        ),
-        json_=json_,
-    )
 
 
 def cancel(any_id: AnyId, json_: Json = False) -> None:

@@ -11,7 +11,7 @@ from fastapi import HTTPException
 
 from jitprov.budget import Budget
 from jitprov.desk.crowd import Crowd
-from jitprov.desk.lookout import Lookout
+from jitprov.desk.lookout import Lookout, is_endless
 from jitprov.domain.provisioning import Provisioning
 from jitprov.ledger.overview import Act, Filter, Overview
 from jitprov.pipeline.operations import SETTLE_S, Answer, cancel, retry
@@ -71,16 +71,34 @@ class Desk:
 
     def ready_at(self, record: Provisioning, now: datetime) -> datetime | None:
         """Return when one will be ready; None when it has ended, and when nobody can tell because nothing moves."""
-        if record.state.ended or self.lookout.scene().still_s:
-            return None
         meter = self.budget.state()
+        if record.state.ended or is_endless(meter) or self.lookout.scene().still_s:
+            return None
         pace = self.pace().at(meter.limit_per_min)
         return pace.ready_at(record, self.ledger.ahead(record), now, paused_s=meter.paused_s)
 
     def preview(self, wanted: Filter) -> Preview:
         """Return what retrying all that match would do."""
         meter = self.budget.state()
-        return preview(self.ledger, wanted, self.pace().at(meter.limit_per_min), paused_s=meter.paused_s)
+        # While people's pause has no end, the time is told from its end on.
+        paused_s = 0.0 if is_endless(meter) else meter.paused_s
+        return preview(self.ledger, wanted, self.pace().at(meter.limit_per_min), paused_s=paused_s)
+
+    def pause(self, *, for_s: float, who: str, why: str = "") -> None:
+        """Hold all calls to the API, and note it.
+
+        Args:
+            for_s: Real seconds; `ENDLESS_S` until somebody resumes.
+            who: For the log, and for all who see the pause.
+            why: Likewise.
+        """
+        self.budget.hold(for_s=for_s, reason=f"{who}: {why}" if why else f"paused by {who}")
+        self.note("pause", "the API budget", who=who, why=why, outcome="No call is sent until it is resumed or over.")
+
+    def resume(self, *, who: str) -> None:
+        """End people's pause, and note it; what the API asked for stays."""
+        self.budget.resume()
+        self.note("resume", "the API budget", who=who, outcome="Calls go on.")
 
     def _noted(self, what: str, answer: Answer, who: str, why: str) -> Answer:
         if answer.record is not None:

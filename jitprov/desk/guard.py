@@ -110,6 +110,16 @@ def reason_of(request: Request) -> str:
     return form.get("why", "").strip()[:_REASON_CHARS_MAX]
 
 
+def field_of(name: str) -> Callable[[Request], str]:
+    """Return what reads one field of an act's form; empty when it is not there."""
+
+    def field(request: Request) -> str:
+        form: dict[str, str] = request.state.form
+        return form.get(name, "").strip()
+
+    return field
+
+
 async def read_form(request: Request) -> dict[str, str]:
     """Return a posted form; 413 above 16 KiB. The first of two fields with one name counts."""
     if int(request.headers.get("content-length") or 0) > _FORM_BYTES_MAX:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jitprov.budget import Budget, BudgetState
+from jitprov.budget import ENDLESS_S, Budget, BudgetState
 from jitprov.desk.chart import instants
 from jitprov.domain.provisioning import State
 from jitprov.ledger.overview import Act, Cause, Filter, Mark, Overview, Standing
@@ -39,7 +39,6 @@ class Scene:
         ready_last_min: How many became ready in the last API minute.
         last_at: When the last one under way will be ready; None when nobody is, or when nothing moves.
         still_s: Real seconds for which nobody has become ready though some wait for their turn; 0.0 when all is well.
-        older: Under way or failed, accepted before the period.
         acts: The newest acts.
     """
 
@@ -51,8 +50,12 @@ class Scene:
     ready_last_min: int
     last_at: datetime | None
     still_s: float
-    older: int
     acts: Sequence[Act]
+
+    @property
+    def held(self) -> bool:
+        """True while people's pause has no end: then no time can be told."""
+        return is_endless(self.budget)
 
     @property
     def under_way(self) -> int:
@@ -63,6 +66,11 @@ class Scene:
     def arrived(self) -> int:
         """How many of the period there are, in whatever state."""
         return sum(self.standing.counts.values())
+
+
+def is_endless(budget: BudgetState) -> bool:
+    """Tell whether a pause lasts until somebody ends it."""
+    return budget.paused_s > ENDLESS_S / 2
 
 
 class Lookout:
@@ -110,7 +118,7 @@ class Lookout:
             before, *marks = ledger.curve(standing.first_accepted_at, [a_minute_ago, *points])
             ready_last_min = marks[-1].ready - before.ready
         still_s = _still_s(standing, budget, scale)
-        moves = any(standing.under_way.values()) and not still_s
+        moves = any(standing.under_way.values()) and not still_s and not is_endless(budget)
         return Scene(
             standing=standing,
             budget=budget,
@@ -120,7 +128,6 @@ class Lookout:
             ready_last_min=ready_last_min,
             last_at=pace.outlook(standing.under_way, standing.now, paused_s=budget.paused_s).last_at if moves else None,
             still_s=still_s,
-            older=_older(ledger, standing) if since else 0,
             acts=ledger.acts(limit=3),
         )
 
@@ -133,9 +140,3 @@ def _still_s(standing: Standing, budget: BudgetState, time_scale: float) -> floa
     moved_at = max(standing.oldest_under_way_at, standing.last_ready_at or standing.oldest_under_way_at)
     still_s = (standing.now - moved_at).total_seconds()
     return still_s if still_s > max(_STILL_S / time_scale, _STILL_REAL_MIN_S) else 0.0
-
-
-def _older(ledger: Overview, standing: Standing) -> int:
-    unfinished = [state for state in State if state not in {State.READY, State.CANCELLED}]
-    everybody = ledger.count()
-    return sum(everybody[state] - standing.counts[state] for state in unfinished)

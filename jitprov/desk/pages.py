@@ -15,11 +15,12 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.requests import Request
 from fastapi.responses import Response
 
+from jitprov.budget import ENDLESS_S
 from jitprov.desk import chart
 from jitprov.desk.answers import PageRoute, page, see_other
 from jitprov.desk.asked import GROUPS, address, asked
 from jitprov.desk.desk import Desk
-from jitprov.desk.guard import Guard, reason_of, visitor_of
+from jitprov.desk.guard import Guard, field_of, reason_of, visitor_of
 from jitprov.desk.lookout import DEFAULT_PERIOD, PERIODS, Scene
 from jitprov.desk.session import Visitor
 from jitprov.desk.words import Times
@@ -30,6 +31,10 @@ from jitprov.pipeline.operations import Verdict
 Wanted = Annotated[Filter, Depends(asked)]
 By = Annotated[Visitor, Depends(visitor_of)]
 Why = Annotated[str, Depends(reason_of)]
+Minutes = Annotated[str, Depends(field_of("minutes"))]
+
+# How long people may hold the budget from the board: the field's word, and real seconds.
+PAUSES = {"5": 300.0, "15": 900.0, "": ENDLESS_S}
 
 _ROWS = 50
 _ACTS = 100
@@ -150,6 +155,18 @@ class Pages:
         """POST /agents/{any_id}/cancel."""
         return _back(any_id, "cancel", self._desk.cancel(any_id, who=by.who, why=why).verdict)
 
+    def pause(self, by: By, why: Why, minutes: Minutes) -> Response:
+        """POST /budget/pause: hold all calls, for some minutes or until resumed."""
+        if minutes not in PAUSES:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"minutes: one of {', '.join(PAUSES)}")
+        self._desk.pause(for_s=PAUSES[minutes], who=by.who, why=why)
+        return see_other("/")
+
+    def resume(self, by: By) -> Response:
+        """POST /budget/resume."""
+        self._desk.resume(who=by.who)
+        return see_other("/")
+
     def log(self, request: Request, by: By) -> Response:
         """GET /log: what operators did."""
         acts = self._desk.ledger.acts(limit=_ACTS)
@@ -178,5 +195,7 @@ def make_pages(desk: Desk, guard: Guard) -> APIRouter:
     routes.get("/ready", dependencies=reading)(pages.whether_ready)
     routes.get("/retry", dependencies=reading)(pages.preview)
     routes.post("/retry", dependencies=acting)(pages.retry_all)
+    routes.post("/budget/pause", dependencies=acting)(pages.pause)
+    routes.post("/budget/resume", dependencies=acting)(pages.resume)
     routes.get("/log", dependencies=reading)(pages.log)
     return routes

@@ -10,7 +10,7 @@ from datetime import datetime
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.ledger.codec import signs_of, to_us, words_of
 from jitprov.ledger.memory import MemoryLedger
-from jitprov.ledger.overview import Act, Cause, Filter, Found, Mark, Standing, place_of
+from jitprov.ledger.overview import UNFINISHED, Act, Cause, Filter, Found, Mark, Standing, place_of
 
 
 class MemoryOverview(MemoryLedger):
@@ -82,6 +82,8 @@ class MemoryOverview(MemoryLedger):
         return Standing(
             now=self._now(),
             counts={state: states[state] for state in State},
+            older=sum(1 for record in everybody if record.state in UNFINISHED)
+            - sum(states[state] for state in UNFINISHED),
             under_way={step: steps[step] for step in CORRIDOR},
             first_accepted_at=counted[0].accepted_at if counted else None,
             last_ready_at=max(ready, default=None),

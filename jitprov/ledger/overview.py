@@ -44,10 +44,10 @@ class Filter:
         """Return the filter for people, without the text that may be a name."""
         parts = [
             " or ".join(self.states),
-            f"step {self.step}" if self.step else "",
-            f"error {self.error}" if self.error else "",
-            f"department {self.department}" if self.department else "",
-            "with some text" if self.text else "",
+            f"at step {self.step}" if self.step else "",
+            f"with error {self.error}" if self.error else "",
+            f"of department {self.department}" if self.department else "",
+            "with a name or id" if self.text else "",
             f"since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else "",
         ]
         return ", ".join(part for part in parts if part) or "all"
@@ -98,13 +98,18 @@ class Cause:
     example: str
 
 
+#: States in which somebody may still be needed.
+UNFINISHED = (State.ACCEPTED, State.RUNNING, State.WAITING, State.FAILED)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where everybody stands, at one instant.
+    """Where everybody stands, at one instant: no count is of another than the next.
 
     Attributes:
         now: The store's clock.
         counts: Per state, of those accepted since the instant asked for; every state is a key.
+        older: Under way or failed, and accepted before the instant asked for.
         under_way: Per step, all that have not ended, whenever accepted; every step is a key.
         first_accepted_at: Of those accepted since; None when there are none.
         last_ready_at: When the last one so far became ready.
@@ -113,6 +118,7 @@ class Standing:
 
     now: datetime
     counts: Mapping[State, int]
+    older: int
     under_way: Mapping[Step, int]
     first_accepted_at: datetime | None
     last_ready_at: datetime | None

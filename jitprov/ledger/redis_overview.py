@@ -20,8 +20,8 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
-from jitprov.ledger.codec import department_digests, from_us, open_findings, to_us, words_of
-from jitprov.ledger.overview import Act, Cause, Filter, Found, Mark, Standing, place_of
+from jitprov.ledger.codec import department_digests, from_us, open_findings, signs_of, to_us, words_of
+from jitprov.ledger.overview import UNFINISHED, Act, Cause, Filter, Found, Mark, Standing, place_of
 from jitprov.ledger.redis import DEPARTMENTS, RedisLedger, reached
 from jitprov.sealing import SealBroken
 
@@ -30,6 +30,9 @@ _ACT: TypeAdapter[Act] = TypeAdapter(Act)
 
 # Provisionings that one call of the script looks at: about a millisecond in which Redis serves nobody else.
 _STRETCH = 500
+# Where only ids are read and no record is looked into.
+_LONG_STRETCH = 3000
+_WITH_ERROR = (State.FAILED, State.WAITING)
 # Names that a process keeps in mind for searches, some 200 bytes each.
 _OPENED_MAX = 200_000
 
@@ -46,17 +49,24 @@ class RedisOverview(RedisLedger):
             self._redis.register_script((_LUA / f"{name}.lua").read_text()) for name in ("search", "curve")
         )
         self._opened: dict[str, str] = {}
+        self._unnamed: set[str] = set()
 
     def _walk(self, wanted: Filter, form: str, after: str | None, limit: int) -> Iterator[tuple[str, list[Any]]]:
         """Yield, stretch by stretch, where to go on and what was found; ends after the last stretch."""
         start, last = place_of(after) if after else (to_us(wanted.since) if wanted.since else 0, "")
-        keys = [self._key(f"state:{state}") for state in wanted.states or State]
+        states = wanted.states or tuple(State)
+        if wanted.error:
+            states = tuple(state for state in states if state in _WITH_ERROR)
+        if not states:
+            return
+        keys = [self._key(f"state:{state}") for state in states]
         departments = " ".join(department_digests(wanted.department, self._seals)) if wanted.department else ""
         if wanted.department and not departments:
             return  # without a key nobody's department is known
         fixed = [wanted.step or "", wanted.error, departments]
+        stretch = _STRETCH if any(fixed) or form != "ids" else _LONG_STRETCH
         while True:
-            args: list[str | int] = [self._prefix, form, start, last, _STRETCH, limit, *fixed]
+            args: list[str | int] = [self._prefix, form, start, last, stretch, min(limit, stretch), *fixed]
             start, last, *found = self._search(keys=keys, args=args)
             following = f"{start}-{last}" if last else ""
             yield following, found
@@ -65,29 +75,37 @@ class RedisOverview(RedisLedger):
 
     def _ids(self, wanted: Filter, after: str | None, limit: int) -> Iterator[str]:
         """Yield the ids of what matches, words included."""
-        if not wanted.words:
-            for _, found in self._walk(wanted, "ids", after, limit):
-                yield from found
-            return
-        for _, found in self._walk(wanted, "named", after, _STRETCH):
-            rows = [row.split(" ") for text in found for row in text.split("\n")]
-            self._open([each for each, _, known in rows if known == "1" and each not in self._opened])
-            for provisioning_id, user_id, _ in rows:
-                words = self._opened.get(provisioning_id, user_id)
-                if all(word in words for word in wanted.words):
+        words = wanted.words
+        # Who stands before the first step has no name yet; of all others it is enough to have asked once.
+        nameless = set(self._redis.zrange(self._key(f"at:{CORRIDOR[0]}"), 0, -1)) if words else set()
+        for _, found in self._walk(wanted, "ids", after, _LONG_STRETCH if words else limit):
+            if words:
+                self._open([each for each in found if self._must_open(each, nameless)])
+            for provisioning_id in found:
+                known = self._opened.get(provisioning_id, "") if words else ""
+                if all(word in known for word in words):
                     yield provisioning_id
+
+    def _must_open(self, provisioning_id: str, nameless: set[Any]) -> bool:
+        if provisioning_id not in self._opened:
+            return True
+        return provisioning_id in self._unnamed and provisioning_id not in nameless
 
     def _open(self, provisioning_ids: Sequence[str]) -> None:
         """Keep the words of provisionings in this process' memory; profiles seldom change once they are read."""
-        if len(self._opened) + len(provisioning_ids) > _OPENED_MAX:
+        if not provisioning_ids:
+            return
+        if len(self._opened) > _OPENED_MAX:
             self._opened.clear()
+            self._unnamed.clear()
         pipe = self._redis.pipeline(transaction=False)
         for provisioning_id in provisioning_ids:
             pipe.hmget(self._hash(provisioning_id), "user", "findings")
         for provisioning_id, (user_id, sealed) in zip(provisioning_ids, pipe.execute(), strict=True):
             profile = open_findings(provisioning_id, sealed or "", self._seals).profile
-            if profile:
-                self._opened[provisioning_id] = words_of(profile.name, profile.email, user_id)
+            name, email = (profile.name, profile.email) if profile else ("", "")
+            self._opened[provisioning_id] = words_of(name, email, user_id or "")
+            (self._unnamed.discard if profile else self._unnamed.add)(provisioning_id)
 
     @reached
     def search(self, wanted: Filter, *, after: str | None = None, limit: int = 100) -> Found:
@@ -101,6 +119,10 @@ class RedisOverview(RedisLedger):
         return Found(records, f"{accepted}-{ids[limit - 1]}")
 
     def _groups(self, wanted: Filter, form: str) -> Iterator[tuple[Step, str, int, str]]:
+        if wanted.words:
+            for record in self.get_many(list(self._ids(wanted, None, _STRETCH))):
+                yield record.step, signs_of(record).cause, 1, record.provisioning_id
+            return
         for _, found in self._walk(wanted, form, None, _STRETCH + 1):
             for step, cause, count, example in zip(*(found[place::4] for place in range(4)), strict=True):
                 yield Step(step), cause, int(count), example
@@ -109,9 +131,6 @@ class RedisOverview(RedisLedger):
     def tally(self, wanted: Filter) -> Mapping[Step, int]:
         """See `Overview.tally`."""
         counts: Counter[Step] = Counter()
-        if wanted.words:
-            counts.update(record.step for record in self.get_many(list(self._ids(wanted, None, _STRETCH))))
-            return {step: counts[step] for step in CORRIDOR if counts[step]}
         for step, _, count, _ in self._groups(wanted, "tally"):
             counts[step] += count
         return {step: counts[step] for step in CORRIDOR if counts[step]}
@@ -119,7 +138,7 @@ class RedisOverview(RedisLedger):
     @reached
     def causes(self, wanted: Filter) -> Sequence[Cause]:
         """See `Overview.causes`."""
-        states = tuple(state for state in (State.FAILED, State.WAITING) if state in (wanted.states or State))
+        states = tuple(state for state in _WITH_ERROR if state in (wanted.states or State))
         if not states:
             return []
         counts: Counter[tuple[Step, str]] = Counter()
@@ -136,9 +155,11 @@ class RedisOverview(RedisLedger):
         start = to_us(since) if since else 0
         in_states = [self._key(f"state:{state}") for state in State]
         at_steps = [self._key(f"at:{step}") for step in CORRIDOR]
-        pipe = self._redis.pipeline(transaction=False)
+        pipe = self._redis.pipeline(transaction=True)
         for key in in_states:
             pipe.zcount(key, start, "+inf")
+        for state in UNFINISHED:
+            pipe.zcount(self._key(f"state:{state}"), "-inf", f"({start}")
         for key in at_steps:
             pipe.zcard(key)
         for key in in_states:
@@ -155,12 +176,13 @@ class RedisOverview(RedisLedger):
         def first(entries: list[Any]) -> datetime | None:
             return min((from_us(int(entry[0][1])) for entry in entries if entry), default=None)
 
-        counts, under_way = take(len(State)), take(len(CORRIDOR))
+        counts, older, under_way = take(len(State)), take(len(UNFINISHED)), take(len(CORRIDOR))
         first_accepted, oldest, last_ready = first(take(len(State))), first(take(len(CORRIDOR))), first(take(1))
         [(seconds, microseconds)] = take(1)
         return Standing(
             now=from_us(seconds * 1_000_000 + microseconds),
             counts=dict(zip(State, counts, strict=True)),
+            older=sum(older),
             under_way=dict(zip(CORRIDOR, under_way, strict=True)),
             first_accepted_at=first_accepted,
             last_ready_at=last_ready,

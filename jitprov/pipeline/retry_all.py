@@ -7,12 +7,13 @@ doing it again does the rest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
-from jitprov.domain.provisioning import Provisioning, State
+from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.ledger.overview import Act, Cause, Filter, Overview
 from jitprov.pipeline.operations import SETTLE_S, Verdict, retry_seen
 from jitprov.pipeline.outlook import Pace, everybody
@@ -60,13 +61,19 @@ def preview(ledger: Overview, wanted: Filter, pace: Pace, *, paused_s: float = 0
     """
     wanted = retried_by(wanted)
     standing = ledger.standing()
-    tally = ledger.tally(wanted)
+    causes = ledger.causes(wanted)
+    tally = _by_step(causes) if wanted.states == (State.FAILED,) else ledger.tally(wanted)
     alone = pace.outlook(tally, standing.now, paused_s=paused_s)
     # Those at later steps are served first, and new ones come in between: all that are under way count.
     together = pace.outlook(everybody(tally, standing.under_way), standing.now, paused_s=paused_s)
-    # By text nobody's cause is kept: those of the filter's other parts are then more than meant, so none are told.
-    causes = () if wanted.words else ledger.causes(wanted)
     return Preview(wanted, standing.now, sum(tally.values()), alone.calls, together.last_at, causes)
+
+
+def _by_step(causes: Sequence[Cause]) -> dict[Step, int]:
+    counts: Counter[Step] = Counter()
+    for cause in causes:  # every failed one has its cause
+        counts[cause.step] += cause.count
+    return counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ MEASURED = {
     "receiver_p99_ms": 50.0,
     "receiver_errors": 0,
     "receiver_vs_noop": 0.5,
+    "board_p95_ms": 50.0,
     "cpu_ratio": 2.5,
     "redis_round_trips_per_step": 3.0,
     "redis_bytes_per_provisioning": 5000,

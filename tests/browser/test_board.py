@@ -157,6 +157,20 @@ def test_by_keyboard_alone_all_that_match_are_retried(visitors: Visitors, mornin
     assert {len(user["phones"]) for user in oracle} == {1}
 
 
+def test_calls_are_paused_and_resumed(visitors: Visitors) -> None:
+    """One button holds all calls, with the reason for everybody to see; another lets them go on."""
+    page = visitors.page()
+    page.get_by_text("Pause all calls …").click()
+    page.get_by_label("Why").fill("wrong rules")
+    page.get_by_role("button", name="Pause all calls").click()
+    expect(page.locator("#notices")).to_contain_text("The budget is paused for", timeout=LONG_MS)
+    expect(page.locator("#notices")).to_contain_text("Kim: wrong rules")
+    assert accessible(page) == []
+    page.get_by_role("button", name="Resume calls").click()
+    expect(page.get_by_text("Pause all calls …")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#notices")).not_to_contain_text("paused")
+
+
 def test_a_live_part_keeps_the_focus(visitors: Visitors) -> None:
     """What has the focus keeps it when its part is exchanged."""
     page = visitors.page()

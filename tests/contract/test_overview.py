@@ -196,6 +196,7 @@ def test_since_leaves_out_what_came_before(kept: Kept) -> None:
     standing = ledger.standing(since)
     assert standing.counts[State.ACCEPTED] == 1
     assert standing.first_accepted_at == late.accepted_at
+    assert (standing.older, ledger.standing().older) == (1, 0)
     assert standing.under_way[CORRIDOR[0]] == 2
 
 
@@ -216,6 +217,9 @@ def test_causes_group_what_the_same_thing_befell(ledger: Overview) -> None:
     assert (causes[0].step, causes[0].retry_helps) == (Step.RESOLVE_SKILLS, False)
     assert [cause.code for cause in ledger.causes(Filter((State.WAITING,)))] == ["rate_limited"]
     assert sum(cause.count for cause in ledger.causes(Filter())) == 5
+    of_one = Filter((State.FAILED,), text=records[0].user_id)
+    assert [cause.count for cause in ledger.causes(of_one)] == [1]
+    assert ledger.tally(of_one) == {Step.RESOLVE_SKILLS: 1}
     assert ledger.causes(Filter((State.READY,))) == []
 
 

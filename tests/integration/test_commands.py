@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from builders import an_opening
+from builders import a_failure, an_opening
+from jitprov.domain import provisioning as moves
 from jitprov.domain.provisioning import State
 from jitprov.sandbox.options import SandboxOptions
 from jitprov.sandbox.server import SandboxThread
@@ -91,6 +92,24 @@ def test_a_failed_agent_is_mended_and_retried_by_the_failed_tasks_id(parts: Real
     [user] = parts.sandbox.control.state(user_id)["users"]
     assert [(skill["name"], skill["proficiency"]) for skill in user["skills"]] == [("Customer_Service", 2.5)]
     assert len(user["phones"]) == 1
+
+
+def test_all_that_match_are_retried_after_a_preview(parts: RealParts) -> None:
+    """A filter previews and does nothing; with --yes those that match are opened again, and the log says why."""
+    user_id = accept(parts)
+    ledger = parts.ledger()
+    seen = ledger.find(user_id)
+    assert seen is not None
+    failure = a_failure(code="skill_unknown", retry_helps=False)
+    assert ledger.change(seen, moves.fail(seen, ledger.ping(), failure), look_after_s=1)
+
+    previewed = told(parts, "retry", "--error", "skill_unknown", "--since", "1h")
+    assert (previewed["preview"]["agents"], previewed["preview"]["hopeless"], previewed["act"]) == (1, 1, None)
+    assert ledger.count()[State.FAILED] == 1
+    done = told(parts, "retry", "--failed", "--why", "mended", "--yes")
+    assert (done["act"]["outcome"], done["act"]["why"]) == ("1 retried", "mended")
+    assert ledger.count()[State.ACCEPTED] == 1
+    ledger.close()
 
 
 def test_every_id_shows_the_agent(parts: RealParts) -> None:

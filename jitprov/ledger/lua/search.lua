@@ -1,11 +1,10 @@
--- Walks provisionings in the order of acceptance, a bounded stretch a call, and returns what matches in one of four forms.
+-- Walks provisionings in the order of acceptance, a bounded stretch a call, and returns what matches in one of three forms.
 -- KEYS 1.. the state zsets to walk
--- ARGV 1 prefix  2 form: 'ids', 'named', 'tally' or 'causes'  3 from µs (inclusive)  4 after provisioning id, or ""
+-- ARGV 1 prefix  2 form: 'ids', 'tally' or 'causes'  3 from µs (inclusive)  4 after provisioning id, or ""
 --      5 stretch: how many to look at  6 limit: how many matches  7 step or ""  8 code or ""
 --      9 digests that the department's may be, or ""
 -- Returns {µs and id where to go on, or "" "" at the end, then
---   ids: each id · named: one text with a line each: id, user, 1 when the profile is known
---   tally, causes: step, cause or "", count, one id}.
+--   ids: each id · tally, causes: step, cause or "", count, one id}.
 -- Stable under load: a provisioning keeps its place (accepted, id) in whatever state it is.
 local prefix, form, from, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local stretch, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -56,7 +55,7 @@ local function matches(pid)
   return dept == '' or (f[3] and string.find(dept, f[3], 1, true) ~= nil)
 end
 
-local answer, rows, groups, by_name = {'', ''}, {}, {}, {}
+local answer, groups, by_name = {'', ''}, {}, {}
 local seen, matched, last, last_us, more = 0, 0, '', '', true
 while seen < stretch and matched < limit do
   local pid, us = following()
@@ -66,9 +65,6 @@ while seen < stretch and matched < limit do
     matched = matched + 1
     if form == 'ids' then
       answer[#answer + 1] = pid
-    elseif form == 'named' then
-      local f = redis.call('HMGET', prefix .. 'p:' .. pid, 'user', 'email', 'dept')
-      rows[#rows + 1] = pid .. ' ' .. (f[1] or '') .. ((f[2] or f[3]) and ' 1' or ' 0')
     else
       local f = redis.call('HMGET', prefix .. 'p:' .. pid, 'step', form == 'causes' and 'cause' or 'step')
       local name = (f[2] or '') .. ' ' .. (f[1] or '')
@@ -82,7 +78,6 @@ while seen < stretch and matched < limit do
   end
 end
 
-if #rows > 0 then answer[3] = table.concat(rows, '\n') end
 for _, group in ipairs(groups) do
   for _, value in ipairs(group) do answer[#answer + 1] = value end
 end

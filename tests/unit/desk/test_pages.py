@@ -110,6 +110,25 @@ def test_a_pause_is_said_with_its_reason(room: Room, client: TestClient) -> None
     assert "The budget is paused for 40 s: the API answered 429" in text_of(client.get("/").text)
 
 
+def test_pause_and_resume(room: Room, client: TestClient) -> None:
+    """A form holds all calls, for minutes or without an end, and another lets them go on; both are in the log."""
+    record = room.opened()
+    form = {"csrf": csrf(client.get("/").text), "minutes": "", "why": "wrong rules"}
+    assert client.post("/budget/pause", data=form | {"minutes": "7"}).status_code == 400
+    client.post("/budget/pause", data=form)
+
+    again = signed_in(room.client())
+    told = text_of(again.get("/").text)
+    assert "The budget is paused until somebody resumes it: Kim: wrong rules" in told
+    assert "No time can be told while the budget is paused" in told
+    assert "no time can be told" in text_of(again.get(f"/ready?q={record.user_id}").text)
+    assert again.get("/retry").status_code == 200
+    again.post("/budget/resume", data={"csrf": csrf(again.get("/").text)})
+    assert room.budget.now.paused_s == 0
+    assert "Pause all calls" in signed_in(room.client()).get("/").text
+    assert [act.what for act in room.ledger.acts()] == ["pause", "resume"]
+
+
 def test_a_standstill_is_said_instead_of_a_time(room: Room, client: TestClient) -> None:
     """When nobody becomes ready though some could, no time is told anywhere: it would be a lie."""
     record = room.opened()
@@ -201,7 +220,7 @@ def test_retry_all_after_a_preview(room: Room, client: TestClient) -> None:
     assert "Nobody to retry" in client.get("/retry?state=failed").text
 
 
-@pytest.mark.parametrize("path", ["/retry", "/agents/ID/retry", "/agents/ID/cancel"])
+@pytest.mark.parametrize("path", ["/retry", "/agents/ID/retry", "/agents/ID/cancel", "/budget/pause", "/budget/resume"])
 def test_a_form_of_somebody_else_does_nothing(room: Room, client: TestClient, path: str) -> None:
     """Without the session's own token, with another session's, or from another site a form is refused."""
     record = room.failed()
