@@ -167,6 +167,10 @@ sbom: setup ## What jitprov consists of, as CycloneDX: build/sbom.cdx.json
 		--output-reproducible --of JSON -o build/sbom.cdx.json
 	@echo "written: build/sbom.cdx.json"
 
+.PHONY: test-meter
+test-meter: setup ## Draw thousands of histories of the meter instead of the suite's few (METER_EXAMPLES)
+	@METER_EXAMPLES=$${METER_EXAMPLES:-2000} $(PY) -m pytest -q --timeout=3600 tests/contract/test_budget_properties.py
+
 .PHONY: clean
 clean: ## Remove what make and the tools have made; data of `jitprov up` (.jitprov) stays
 	@rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \

@@ -10,6 +10,7 @@ from rich.markup import escape
 from jitprov import __version__
 from jitprov.cli import (
     agents,
+    budget,
     demo,
     doctor,
     forecast,
@@ -51,6 +52,7 @@ _MODULES = (
     parts,
     agents,
     retrying,
+    budget,
     watch,
     quarantine,
     replay,

@@ -32,7 +32,8 @@ def register(app: typer.Typer) -> None:
 
 def receiver() -> None:
     """The webhook: takes events, writes them to the ledger, enqueues chains."""
-    from jitprov.desk.pace import pace_of  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.budget.gauges import BudgetGauges  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.desk.pace import pace_of  # noqa: PLC0415
     from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
     from jitprov.desk.room import Desk, make_room  # noqa: PLC0415
     from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
@@ -48,9 +49,10 @@ def receiver() -> None:
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_overview(chosen, timeout_s=1.0)
+    budget = make_budget(chosen)
     desk = Desk(
         ledger,
-        make_budget(chosen),
+        budget,
         enqueue_again,
         pace_of(chosen, make_cache(chosen)),
         grace_s=chosen.message_grace_s,
@@ -68,7 +70,16 @@ def receiver() -> None:
         forwarded_header=chosen.forwarded_header,
     )
     rooms = [room, make_quarantine_room(warden, operator_key=operator_key)]
-    serve(chosen, ledger, enqueue, keys=keys.keys, signing_secrets=secrets.keys, seals=seals, rooms=rooms)
+    serve(
+        chosen,
+        ledger,
+        enqueue,
+        keys=keys.keys,
+        signing_secrets=secrets.keys,
+        seals=seals,
+        rooms=rooms,
+        collectors=[BudgetGauges(budget)],
+    )
     keys.close()
     secrets.close()
 

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import JSONResponse
 
+from jitprov.budget import ENDLESS_S
 from jitprov.desk.answers import JsonRoute
 from jitprov.desk.asked import asked
 from jitprov.desk.desk import Desk
 from jitprov.desk.guard import Guard, visitor_of
 from jitprov.desk.session import Visitor
 from jitprov.domain.view import describe
+from jitprov.errors import ConfigurationError
 from jitprov.ledger.overview import Filter
 from jitprov.pipeline.operations import Answer, Verdict
 
@@ -31,6 +33,8 @@ def _told(answer: Answer) -> dict[str, Any]:
 
 Wanted = Annotated[Filter, Depends(asked)]
 By = Annotated[Visitor, Depends(visitor_of)]
+Reason = Annotated[str, Query(max_length=200)]
+Seconds = Annotated[float, Query(gt=0, le=ENDLESS_S)]
 Limit = Annotated[int, Query(ge=1, le=_PAGE_MAX)]
 
 
@@ -95,6 +99,24 @@ class Api:
         """The meter."""
         return asdict(self._desk.budget.state())
 
+    def pause_budget(self, reason: Reason = "paused by an operator", for_s: Seconds = ENDLESS_S) -> dict[str, Any]:
+        """Send nothing to the API until the time is over or it is resumed."""
+        self._desk.budget.hold(for_s=for_s, reason=reason)
+        return self.budget()
+
+    def resume_budget(self) -> dict[str, Any]:
+        """End the operators' pause, and let an open circuit be probed at once."""
+        self._desk.budget.resume()
+        return self.budget()
+
+    def slow_budget(self, per_min: int) -> dict[str, Any]:
+        """Lower the limit in force; the setting's limit lifts that."""
+        try:
+            self._desk.budget.set_rate(per_min)
+        except ConfigurationError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
+        return self.budget()
+
 
 def make_api(desk: Desk, guard: Guard) -> APIRouter:
     """Return the routes; an act takes its key as `X-Operator-Key`, and a name for the log as `X-Operator-Name`."""
@@ -109,4 +131,7 @@ def make_api(desk: Desk, guard: Guard) -> APIRouter:
     routes.get("/causes", dependencies=reading)(api.causes)
     routes.get("/acts", dependencies=reading)(api.acts)
     routes.get("/budget", dependencies=reading)(api.budget)
+    routes.post("/budget/pause", dependencies=acting)(api.pause_budget)
+    routes.post("/budget/resume", dependencies=acting)(api.resume_budget)
+    routes.post("/budget/rate", dependencies=acting)(api.slow_budget)
     return routes

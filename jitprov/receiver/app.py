@@ -23,6 +23,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,6 +57,7 @@ def create_app(
     keys: Callable[[], Sequence[str]] | None = None,
     signing_secrets: Callable[[], Sequence[str]] | None = None,
     seals: Seals | None = None,
+    collectors: Sequence[Collector] = (),
 ) -> FastAPI:
     """Return the receiver. Its threads start and end with the application's lifespan.
 
@@ -66,6 +68,7 @@ def create_app(
         keys: Returns the active webhook keys; those of the settings when None.
         signing_secrets: Returns the active signing secrets; those of the settings when None.
         seals: Seal the text of refused bodies; without a key it is not kept.
+        collectors: Shown under `/metrics` beside the receiver's own measures.
 
     Raises:
         ConfigurationError: No webhook key and no signing secret, or a key that is too short, or a secret that is none.
@@ -77,6 +80,8 @@ def create_app(
     @asynccontextmanager
     async def rooms(app: FastAPI) -> AsyncIterator[None]:
         measures = Measures()
+        for collector in collectors:
+            measures.collect(collector)
         publisher = Publisher(publish, measures.count_publishes)
         wake = asyncio.get_running_loop().call_soon_threadsafe
         commit = GroupCommit(ledger, settings.message_grace_s, publisher.offer, deliver=wake)
@@ -170,7 +175,8 @@ async def _readyz(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     measures: Measures = request.app.state.measures
-    return Response(measures.text(), media_type=CONTENT_TYPE_LATEST)
+    # On a thread: a collector may have to ask Redis, and events must not wait for it.
+    return Response(await asyncio.to_thread(measures.text), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _part_away(_request: Request, error: Exception) -> Response:
@@ -194,7 +200,7 @@ async def _not_as_agreed(_: Request, error: Exception) -> Response:
     return answers.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, field, cause, "See /openapi.json")
 
 
-def serve(
+def serve(  # noqa: PLR0913  each is a part that it stands between
     settings: Settings,
     ledger: Ledger,
     publish: Callable[[str], None],
@@ -203,6 +209,7 @@ def serve(
     signing_secrets: Callable[[], Sequence[str]] | None = None,
     seals: Seals | None = None,
     rooms: Sequence[APIRouter] = (),
+    collectors: Sequence[Collector] = (),
 ) -> None:
     """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
 
@@ -214,11 +221,14 @@ def serve(
         signing_secrets: See `create_app`.
         seals: See `create_app`.
         rooms: Further routes on the same port, such as the operator's.
+        collectors: See `create_app`.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
-    app = create_app(settings, ledger, publish, keys=keys, signing_secrets=signing_secrets, seals=seals)
+    app = create_app(
+        settings, ledger, publish, keys=keys, signing_secrets=signing_secrets, seals=seals, collectors=collectors
+    )
     for room in rooms:
         app.include_router(room)
     server = make_server(app, settings)
