@@ -138,6 +138,10 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
     if not settings.client_id or not settings.client_secret.get_secret_value():
         msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
         raise ConfigurationError(msg)
+    rules = load_rules(settings.rules_file)
+    if rules.named("languages") or rules.asks_utilization or rules.asks_access:
+        # Better no worker than one that leaves out what the rules say.
+        raise ConfigurationError("the rules give languages, utilization or access, which no step gives agents yet")
     clock = RealClock(settings.time_scale)
     tokens = TokenSource(settings, cache, clock, budget)
     genesys = GenesysClient(Transport(settings, budget, clock, tokens))
@@ -150,7 +154,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         seals=make_seals(settings),
         genesys=genesys,
         catalogue=Catalogue(genesys, cache, clock, settings),
-        rules=load_rules(settings.rules_file),
+        rules=rules,
         policy=RetryPolicy(
             attempts_max=settings.attempts_max,
             backoff_base_s=settings.backoff_base_s,

@@ -18,6 +18,7 @@ from jitprov.cli import (
     quarantine,
     replay,
     retrying,
+    rules,
     saml,
     up,
     watch,
@@ -58,6 +59,7 @@ _MODULES = (
     replay,
     doctor,
     forecast,
+    rules,
     saml,
 )
 for _module in _MODULES:

@@ -148,7 +148,9 @@ def _print_record(record: Provisioning) -> None:
     wanted = record.findings.wanted
     if wanted:
         skills = ", ".join(f"{skill.name} {skill.proficiency:g}" for skill in wanted.skills) or "none"
-        out.print(f"rules {', '.join(map(escape, wanted.rules))}: skills {escape(skills)}")
+        by = ", ".join(map(escape, wanted.rules)) or "defaults"
+        version = f" (rules version {wanted.rules_version})" if wanted.rules_version else ""
+        out.print(f"rules {by}{version}: skills {escape(skills)}", soft_wrap=True)
     if record.state is State.WAITING and record.not_before:
         out.print(f"waits for {record.waiting_for} until {record.not_before:%H:%M:%S} UTC")
     if record.failure:

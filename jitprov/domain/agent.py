@@ -22,6 +22,55 @@ class RatedSkill:
 
 
 @dataclass(frozen=True, slots=True)
+class RatedLanguage:
+    """A routing language with its proficiency; see `RatedSkill`."""
+
+    name: str
+    proficiency: float
+    language_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaShare:
+    """How much of one kind of media an agent handles at once.
+
+    Attributes:
+        media: `call`, `callback`, `chat`, `email` or `message`.
+        capacity: Interactions at once.
+        interruptible: Kinds of media that may interrupt it, sorted; None leaves what the organization has.
+    """
+
+    media: str
+    capacity: int
+    interruptible: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGrant:
+    """A role in one division.
+
+    Attributes:
+        role: Name of the role, case kept.
+        division: Name of the division; empty for the organization's home division.
+        role_id: Genesys id, empty while only the name is known.
+        division_id: Likewise.
+    """
+
+    role: str
+    division: str = ""
+    role_id: str = ""
+    division_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A division, group or queue; `place_id` is empty while only the name is known."""
+
+    name: str
+    place_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """One agent as Genesys Cloud describes it.
 
@@ -29,7 +78,9 @@ class Profile:
         user_id: Genesys user id, a UUID in lower case.
         state: `active`, `inactive` or `deleted`.
         division: Name of the division.
+        division_id: Of that division; empty where the API left it out.
         skills: Routing skills now held; best effort, as the API says of `expand`.
+        languages: Routing languages now held; best effort likewise.
         default_station_id: Of the station set now; empty without one. Best effort likewise.
     """
 
@@ -42,23 +93,38 @@ class Profile:
     state: str = "active"
     skills: tuple[RatedSkill, ...] = ()
     default_station_id: str = ""
+    division_id: str = ""
+    languages: tuple[RatedLanguage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WantedState:
-    """What the rules say an agent shall have.
+    """What the rules say an agent shall have. All names carry their ids once resolved.
 
     Attributes:
-        rules: Names of the rules that matched, in the order of the file.
-        mode: `merge` adds and re-rates, `replace` leaves exactly these skills.
-        skills: With ids once resolved.
+        rules: Names of the rules that gave it, in the order of the file; none for one whom no rule covers.
+        mode: `merge` adds and re-rates, `replace` leaves exactly these skills. All else is added, never taken.
         phone: False for agents who need none.
+        languages: Added and re-rated: the API has no replacing of languages.
+        utilization: Of the media that the rules name; empty leaves the organization's.
+        division: Where the agent belongs; None leaves the agent where they are.
+        roles: To be granted.
+        groups: To be a member of.
+        queues: To be a member of.
+        rules_version: Of the file that said so.
     """
 
     rules: tuple[str, ...] = ()
     mode: Literal["merge", "replace"] = "merge"
     skills: tuple[RatedSkill, ...] = ()
     phone: bool = True
+    languages: tuple[RatedLanguage, ...] = ()
+    utilization: tuple[MediaShare, ...] = ()
+    division: Place | None = None
+    roles: tuple[RoleGrant, ...] = ()
+    groups: tuple[Place, ...] = ()
+    queues: tuple[Place, ...] = ()
+    rules_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

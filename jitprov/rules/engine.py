@@ -1,4 +1,4 @@
-"""Rules and a profile → what the agent shall have. Pure: reads no file, asks nobody, knows no skill ids."""
+"""Rules and a profile → what the agent shall have. Pure: reads no file, asks nobody, knows no ids."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import Literal
 
-from jitprov.domain.agent import Profile, RatedSkill, WantedState
+from jitprov.domain.agent import Profile, WantedState
 from jitprov.errors import NoRuleMatched
+from jitprov.rules.adding_up import Gift, Sum, add_up
+from jitprov.rules.examples import Difference, Example, differences, profile_of
+from jitprov.rules.given import Kind
 from jitprov.rules.model import Defaults, Rule, Rules
 
 _SHOWN_CHARS = 60
@@ -20,10 +22,25 @@ class _Covering:
     """A rule with its conditions ready to be compared: part of the profile → what it may be."""
 
     conditions: tuple[tuple[str, tuple[re.Pattern[str], ...]], ...]
-    wanted: WantedState
+    rule: Rule
 
     def covers(self, facts: Mapping[str, str]) -> bool:
         return all(any(may.fullmatch(facts[part]) for may in mays) for part, mays in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an agent shall have, and why.
+
+    Attributes:
+        wanted: As `RuleBook.wanted_for` returns it.
+        gifts: Each thing with the rule that gave it.
+        overruled: Rules that cover the agent too and stand after the one that decides (`match: first`).
+    """
+
+    wanted: WantedState
+    gifts: tuple[Gift, ...]
+    overruled: tuple[str, ...]
 
 
 class RuleBook:
@@ -32,39 +49,82 @@ class RuleBook:
     Args:
         rules: As read.
         rules_version: Tells one file's contents from another's.
-        skill_lines: Line at which each skill name first stands in the file; without it all lines are 0.
+        lines: Line at which each name first stands in the file, by kind and name; without it all lines are 0.
     """
 
-    def __init__(self, rules: Rules, *, rules_version: str = "", skill_lines: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, rules: Rules, *, rules_version: str = "", lines: Mapping[tuple[Kind, str], int] | None = None
+    ) -> None:
         self.rules_version = rules_version
-        self._covering = tuple(_covering(rule, rules.defaults) for rule in rules.rules)
-        self._unmatched = (
-            _wanted((), rules.defaults, mode=rules.defaults.mode, phone=rules.defaults.phone)
-            if rules.unmatched == "defaults"
-            else None
-        )
-        lines = skill_lines or {}
+        self.examples: tuple[Example, ...] = tuple(rules.tests)
+        self._merges = rules.match == "merge"
+        self._defaults = rules.defaults
+        self._unmatched = rules.unmatched == "defaults"
+        self._covering = tuple(_covering(rule) for rule in rules.rules)
+        self._made: dict[tuple[str, ...], Sum] = {}
+        known = lines or {}
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
-        self._skill_lines = {name: lines.get(name, 0) for part in parts for name in part.rated()}
+        self._lines = {(kind, name): known.get((kind, name), 0) for part in parts for kind, name, _ in part.names()}
+        self._has_utilization = any(part.utilization for part in parts)
 
     def wanted_for(self, profile: Profile) -> WantedState:
-        """Return what an agent shall have, skill ids still empty: the first rule that covers the agent decides.
+        """Return what an agent shall have, ids still empty.
 
         Raises:
             NoRuleMatched: No rule covers the agent and `unmatched` is `fail`.
         """
+        return self._sum(profile).wanted
+
+    def explain(self, profile: Profile) -> Explanation:
+        """Return what an agent shall have and which rule gave what.
+
+        Raises:
+            NoRuleMatched: As `wanted_for`.
+        """
+        made = self._sum(profile)
         facts = _facts(profile)
-        for rule in self._covering:
-            if rule.covers(facts):
-                return rule.wanted
-        if self._unmatched is not None:
-            return self._unmatched
-        shown = ", ".join(f"{part} {_shown(getattr(profile, part))}" for part in ("department", "title", "division"))
-        raise NoRuleMatched(f"no rule covers an agent with {shown}")
+        names = [each.rule.name for each in self._covering if each.covers(facts)]
+        return Explanation(made.wanted, made.gifts, tuple(name for name in names if name not in made.wanted.rules))
+
+    def try_example(self, example: Example) -> list[Difference]:
+        """Return how what the profile of a test gets differs from what the test expects."""
+        try:
+            wanted = self.wanted_for(profile_of(example))
+        except NoRuleMatched:
+            return differences(example, None)
+        return differences(example, wanted)
+
+    def named(self, kind: Kind) -> dict[str, int]:
+        """Return every name of one kind that the rules use, with the line at which it first stands."""
+        return {name: line for (each, name), line in self._lines.items() if each == kind}
 
     def skill_names(self) -> dict[str, int]:
         """Return every skill that the rules name, with the line at which it first stands."""
-        return dict(self._skill_lines)
+        return self.named("skills")
+
+    @property
+    def asks_utilization(self) -> bool:
+        """Whether some rule says how much agents handle at once."""
+        return self._has_utilization
+
+    @property
+    def asks_access(self) -> bool:
+        """Whether some rule gives a division, a role, a group or a queue."""
+        return any(kind not in {"skills", "languages"} for kind, _ in self._lines)
+
+    def _sum(self, profile: Profile) -> Sum:
+        facts = _facts(profile)
+        covering = [each.rule for each in self._covering if each.covers(facts)]
+        if not covering and not self._unmatched:
+            shown = ", ".join(
+                f"{part} {_shown(getattr(profile, part))}" for part in ("department", "title", "division")
+            )
+            raise NoRuleMatched(f"no rule covers an agent with {shown}")
+        deciding = covering if self._merges else covering[:1]
+        key = tuple(rule.name for rule in deciding)
+        if key not in self._made:
+            self._made[key] = add_up(deciding, self._defaults, self.rules_version)
+        return self._made[key]
 
 
 def _facts(profile: Profile) -> dict[str, str]:
@@ -79,19 +139,11 @@ def _facts(profile: Profile) -> dict[str, str]:
     return {part: text.strip().casefold() for part, text in given.items()}
 
 
-def _covering(rule: Rule, defaults: Defaults) -> _Covering:
+def _covering(rule: Rule) -> _Covering:
     conditions = tuple(
         (part, tuple(_pattern(text) for text in texts)) for part, texts in rule.when.conditions().items()
     )
-    phone = defaults.phone if rule.phone is None else rule.phone
-    return _Covering(conditions, _wanted((rule.name,), rule, mode=rule.mode or defaults.mode, phone=phone))
-
-
-def _wanted(
-    names: tuple[str, ...], part: Defaults | Rule, *, mode: Literal["merge", "replace"], phone: bool
-) -> WantedState:
-    skills = tuple(RatedSkill(name, float(proficiency)) for name, proficiency in part.rated().items())
-    return WantedState(rules=names, mode=mode, skills=skills, phone=phone)
+    return _Covering(conditions, rule)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -13,7 +13,19 @@ from jitprov.domain.skills import nearest_names
 from jitprov.errors import ConfigurationError
 from jitprov.rules.document import BYTES_MAX, Document, read_document
 from jitprov.rules.engine import RuleBook
-from jitprov.rules.model import PROFICIENCY_MAX, PROFICIENCY_MIN, TAGS, Defaults, Rule, Rules, SkillEntry, When
+from jitprov.rules.examples import Example, Expected, GivenProfile
+from jitprov.rules.given import (
+    CAPACITY_MAX,
+    CAPACITY_MIN,
+    PROFICIENCY_MAX,
+    PROFICIENCY_MIN,
+    TAGS,
+    Kind,
+    MediaEntry,
+    RoleEntry,
+    SkillEntry,
+)
+from jitprov.rules.model import Defaults, Rule, Rules, When
 
 SHIPPED = Path(__file__).with_name("default.yaml")
 _ERRORS_SHOWN = 20
@@ -23,10 +35,11 @@ _BOUNDS = f"must be {PROFICIENCY_MIN} to {PROFICIENCY_MAX}"
 # pydantic's kinds of fault, in the words of this file's reader.
 _SAID: Mapping[str, str] = {
     "string_type": "must be text; put it in quotes",
+    "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "float_type": "must be a number",
     "list_type": "must be a list",
-    "dict_type": "must be a mapping of skill names to proficiencies, or a list of {name, proficiency}",
+    "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
     "finite_number": _BOUNDS,
     "greater_than_equal": _BOUNDS,
@@ -37,6 +50,7 @@ _SAID_ALONE: Mapping[str, str] = {
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
 }
+_RATED = "must be a mapping of names to proficiencies, or a list of {name, proficiency}"
 _OF_PROFICIENCY = frozenset({"float_type", "finite_number", "greater_than_equal", "less_than_equal"})
 
 
@@ -79,18 +93,17 @@ def parse_rules(raw: bytes, name: str = "rules.yaml") -> RuleBook:
         more = [f"and {len(lines) - _ERRORS_SHOWN} more"] if len(lines) > _ERRORS_SHOWN else []
         raise ConfigurationError("\n".join(lines[:_ERRORS_SHOWN] + more)) from None
     version = hashlib.sha256(raw).hexdigest()[:12]
-    return RuleBook(rules, rules_version=version, skill_lines=_skill_lines(rules, document))
+    return RuleBook(rules, rules_version=version, lines=_lines(rules, document))
 
 
-def _skill_lines(rules: Rules, document: Document) -> dict[str, int]:
-    """Return the line at which each skill first stands."""
+def _lines(rules: Rules, document: Document) -> dict[tuple[Kind, str], int]:
+    """Return the line at which each name of something in the organization first stands."""
     places = [("defaults", rules.defaults), *((f"rules.{index}", rule) for index, rule in enumerate(rules.rules))]
-    lines: dict[str, int] = {}
+    lines: dict[tuple[Kind, str], int] = {}
     for place, part in places:
-        for index, skill in enumerate(part.rated()):
-            entry = (str(index), "name") if isinstance(part.skills, list) else (skill,)
-            line = document.line_of((*place.split("."), "skills", *entry))
-            lines[skill] = min(line, lines.get(skill, line))
+        for kind, name, path in part.names():
+            line = document.line_of((*place.split("."), *path))
+            lines[kind, name] = min(line, lines.get((kind, name), line))
     return lines
 
 
@@ -109,8 +122,7 @@ def _cause(item: dict[str, Any], path: tuple[str, ...]) -> str:
     kind, context = item["type"], item.get("ctx", {})
     got = f", got {_value(item['input'])}"
     if kind in _SAID:
-        named = "proficiency " if kind in _OF_PROFICIENCY and path[-1] != "proficiency" else ""
-        return f"{named}{_SAID[kind]}{got}"
+        return f"{_said(kind, path)}{got}"
     if kind in _SAID_ALONE:
         return _SAID_ALONE[kind]
     if kind == "extra_forbidden":
@@ -124,14 +136,44 @@ def _cause(item: dict[str, Any], path: tuple[str, ...]) -> str:
     return f"{item['msg']}{got}"
 
 
+def _said(kind: str, path: tuple[str, ...]) -> str:
+    section = _section(path)
+    if section == "utilization" and _SAID[kind] == _BOUNDS:
+        return f"must be {CAPACITY_MIN} to {CAPACITY_MAX}"
+    if section in {"skills", "languages"}:
+        if kind == "dict_type":
+            return _RATED
+        if kind in _OF_PROFICIENCY and path[-1] != "proficiency":
+            return f"proficiency {_SAID[kind]}"
+    return _SAID[kind]
+
+
+def _section(path: tuple[str, ...]) -> str:
+    """Return which part of a rule, of the defaults or of what a test expects a path leads into."""
+    start = {"rules": 2, "defaults": 1, "tests": 3}.get(path[0], len(path)) if path else 0
+    return path[start] if len(path) > start else ""
+
+
 def _model_at(path: tuple[str, ...]) -> type[BaseModel]:
     """Return the model whose keys stand at a path."""
     if not path:
         return Rules
-    if "skills" in path:
-        return SkillEntry
-    by_name: dict[str, type[BaseModel]] = {"when": When, "defaults": Defaults}
-    return by_name.get(path[-1], Rule)
+    in_lists: dict[str, type[BaseModel]] = {
+        "skills": SkillEntry,
+        "languages": SkillEntry,
+        "utilization": MediaEntry,
+        "roles": RoleEntry,
+    }
+    section = _section(path)
+    if section in in_lists:
+        return in_lists[section]
+    by_name: dict[str, type[BaseModel]] = {
+        "when": When,
+        "defaults": Defaults,
+        "profile": GivenProfile,
+        "expect": Expected,
+    }
+    return by_name.get(path[-1], Example if path[0] == "tests" else Rule)
 
 
 def _value(value: Any) -> str:

@@ -1,20 +1,24 @@
 """What may stand in rules.yaml: strict, every unknown key refused. Reads no file and decides nothing.
 
     version: 1              of this format
-    match: first            the first rule that covers an agent decides alone
+    match: first            the first rule that covers an agent decides alone; `merge`: all that cover add up
     unmatched: fail         or `defaults`: what an agent gets whom no rule covers
-    defaults:               mode and phone for rules that leave them out; skills only for `unmatched: defaults`
+    defaults:               mode and phone for rules that leave them out; the rest only for `unmatched: defaults`
       mode: merge
       phone: true
     rules:
       - name: Seasonal retail
         when:               all of these must hold; a list holds when one of its entries does
           department: [Seasonal_Retail, "Retail *"]
-        skills:
+        skills:             and whatever else `jitprov.rules.given` names
           Customer_Service: 1.0
+    tests:                  profiles with what they must get, tried by `jitprov rules test`
+
+With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
+division, mode or phone, the one that stands first in the file counts.
 
 Texts of `when` are compared whole, without regard to case or outer spaces. `*` stands for any characters, `?` for one;
-nothing else is special. An empty text means that the agent has none. Skill names are the API's: case counts.
+nothing else is special. An empty text means that the agent has none. All names are the API's: case counts.
 """
 
 from __future__ import annotations
@@ -22,16 +26,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-PROFICIENCY_MIN, PROFICIENCY_MAX = 0.0, 5.0
-# Tags appear in pydantic's error paths; the loader takes them out again.
-ONE, LIST, MAPPING = "(one)", "(list)", "(mapping)"
-TAGS = frozenset({ONE, LIST, MAPPING})
+from jitprov.rules.examples import Example
+from jitprov.rules.given import LIST, ONE, Given, Name, Part
 
 Text = Annotated[str, Field(max_length=200)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Proficiency = Annotated[float, Field(ge=PROFICIENCY_MIN, le=PROFICIENCY_MAX, allow_inf_nan=False)]
 Mode = Literal["merge", "replace"]
 
 
@@ -39,53 +39,12 @@ def _one_or_list(value: Any) -> str:
     return LIST if isinstance(value, (list, tuple)) else ONE
 
 
-def _mapping_or_list(value: Any) -> str:
-    return LIST if isinstance(value, (list, tuple)) else MAPPING
-
-
 Texts = Annotated[
     Annotated[Text, Tag(ONE)] | Annotated[list[Text], Field(min_length=1), Tag(LIST)], Discriminator(_one_or_list)
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class SkillEntry(_Part):
-    """A skill in the list form."""
-
-    name: Name
-    proficiency: Proficiency
-
-
-Skills = Annotated[
-    Annotated[dict[Name, Proficiency], Tag(MAPPING)] | Annotated[list[SkillEntry], Tag(LIST)],
-    Discriminator(_mapping_or_list),
-]
-
-
-class _HasSkills(_Part):
-    skills: Skills = Field(default_factory=dict, description="Skill name → proficiency, 0.0 to 5.0; or a list.")
-
-    @field_validator("skills")
-    @classmethod
-    def _named_once(cls, skills: Skills) -> Skills:
-        if isinstance(skills, list):
-            for name, times in Counter(entry.name for entry in skills).items():
-                if times > 1:
-                    msg = f"{name} is named {times} times; name it once"
-                    raise ValueError(msg)
-        return skills
-
-    def rated(self) -> dict[str, float]:
-        """Return skill names with their proficiency, in the order of the file."""
-        if isinstance(self.skills, list):
-            return {entry.name: entry.proficiency for entry in self.skills}
-        return self.skills
-
-
-class When(_Part):
+class When(Part):
     """Whom a rule covers: all that is given must hold. Empty covers everyone."""
 
     department: Texts | None = Field(default=None, description="Department of the user.")
@@ -116,14 +75,14 @@ class When(_Part):
         return {name: as_list(value) for name in type(self).model_fields if (value := getattr(self, name)) is not None}
 
 
-class Defaults(_HasSkills):
-    """Mode and phone for rules that leave them out; with its skills, what `unmatched: defaults` gives."""
+class Defaults(Given):
+    """Mode and phone for rules that leave them out; with the rest, what `unmatched: defaults` gives."""
 
     mode: Mode = Field(default="merge", description="merge adds and re-rates; replace leaves exactly these skills.")
     phone: bool = Field(default=True, description="Whether agents get a WebRTC phone.")
 
 
-class Rule(_HasSkills):
+class Rule(Given):
     """Whom it covers and what they shall have."""
 
     name: Name = Field(description="Shown with every agent it covered.")
@@ -132,40 +91,50 @@ class Rule(_HasSkills):
     phone: bool | None = Field(default=None, description="As in `defaults` when left out.")
 
 
-class Rules(_Part):
+class Rules(Part):
     """The whole file."""
 
     version: Literal[1] = Field(description="Of this format.")
-    match: Literal["first"] = Field(default="first", description="The first rule that covers an agent decides alone.")
+    match: Literal["first", "merge"] = Field(
+        default="first",
+        description="first: the first rule that covers an agent decides alone; merge: all that cover add up, the "
+        "first counting where they differ.",
+    )
     unmatched: Literal["fail", "defaults"] = Field(
         default="fail", description="fail: the agent waits for a rule; defaults: the agent gets `defaults`."
     )
     defaults: Defaults = Field(default_factory=Defaults)
     rules: list[Rule] = Field(min_length=1)
+    tests: list[Example] = Field(default_factory=list, description="Tried by `jitprov rules test`.")
 
-    @field_validator("rules")
+    @field_validator("rules", "tests")
     @classmethod
-    def _each_can_be_told_and_reached(cls, rules: list[Rule]) -> list[Rule]:
-        for name, times in Counter(rule.name for rule in rules).items():
+    def _each_can_be_told(cls, entries: list[Rule] | list[Example], info: Any) -> list[Rule] | list[Example]:
+        for name, times in Counter(entry.name for entry in entries).items():
             if times > 1:
-                msg = f"{times} rules are named {name}; give each its own name"
+                msg = f"{times} {info.field_name} are named {name}; give each its own name"
                 raise ValueError(msg)
-        for rule in rules[:-1]:
+        return entries
+
+    @model_validator(mode="after")
+    def _each_can_be_reached(self) -> Self:
+        for rule in self.rules[:-1] if self.match == "first" else ():
             if not rule.when.conditions():
                 msg = f"rules after {rule.name} are never reached, since it covers everyone; move it to the end"
                 raise ValueError(msg)
-        return rules
+        return self
 
     @model_validator(mode="after")
     def _nothing_is_lost(self) -> Self:
-        if self.defaults.rated() and self.unmatched == "fail":
-            msg = "defaults.skills are never given while unmatched is fail; set unmatched: defaults, or remove them"
+        if self.defaults.says_something() and self.unmatched == "fail":
+            given = ", ".join(f"defaults.{name}" for name in Given.model_fields if getattr(self.defaults, name))
+            msg = f"{given} are never given while unmatched is fail; set unmatched: defaults, or remove them"
             raise ValueError(msg)
         for rule in self.rules:
-            if (rule.mode or self.defaults.mode) == "replace" and not rule.rated():
+            if (rule.mode or self.defaults.mode) == "replace" and not rule.skills:
                 msg = f"rule {rule.name} would strip agents of all skills (mode replace, no skills); name at least one"
                 raise ValueError(msg)
-        if self.unmatched == "defaults" and self.defaults.mode == "replace" and not self.defaults.rated():
+        if self.unmatched == "defaults" and self.defaults.mode == "replace" and not self.defaults.skills:
             msg = "defaults would strip unmatched agents of all skills (mode replace, no skills); name at least one"
             raise ValueError(msg)
         return self

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_profile
-from jitprov.domain.agent import RatedSkill, WantedState
+from jitprov.domain.agent import MediaShare, Place, RatedLanguage, RatedSkill, RoleGrant, WantedState
 from jitprov.errors import NoRuleMatched
+from jitprov.rules.adding_up import Gift
 from jitprov.rules.engine import RuleBook
 from jitprov.rules.loader import load_rules
 from jitprov.rules.model import Rules
@@ -41,9 +42,15 @@ def covers(when: dict[str, Any], **profile: str) -> bool:
 )
 def test_the_shipped_rules_cover_the_seasonal_departments(department: str, rule: str, skills: tuple[str, ...]) -> None:
     """The two seasonal departments get their skills at 1.0, added to what they have, and a phone."""
-    wanted = load_rules().wanted_for(a_profile(department=department))
+    book = load_rules()
 
-    assert wanted == WantedState((rule,), "merge", tuple(RatedSkill(name, 1.0) for name in skills), phone=True)
+    assert book.wanted_for(a_profile(department=department)) == WantedState(
+        (rule,),
+        "merge",
+        tuple(RatedSkill(name, 1.0) for name in skills),
+        phone=True,
+        rules_version=book.rules_version,
+    )
 
 
 def test_the_first_rule_that_covers_decides_alone() -> None:
@@ -165,3 +172,85 @@ def test_skill_names_are_those_of_all_parts() -> None:
     )
 
     assert book.skill_names() == {"U": 0, "S": 0, "T": 0}
+
+
+WHOLE: dict[str, Any] = {
+    "name": "whole",
+    "skills": {"S": 1},
+    "languages": {"French": 4},
+    "utilization": {"call": 1, "chat": {"capacity": 3, "interruptible": ["email", "call"]}},
+    "division": "Seasonal",
+    "roles": ["Agent", {"name": "Supervisor", "divisions": ["Home", "Seasonal"]}],
+    "groups": ["Floor"],
+    "queues": ["Calls"],
+    "phone": False,
+}
+
+
+def test_everything_that_a_rule_gives_is_wanted() -> None:
+    """Each field of a rule reaches the wanted state; a role without divisions holds in the division given."""
+    assert a_book(WHOLE).wanted_for(a_profile()) == WantedState(
+        ("whole",),
+        "merge",
+        (RatedSkill("S", 1.0),),
+        phone=False,
+        languages=(RatedLanguage("French", 4.0),),
+        utilization=(MediaShare("call", 1), MediaShare("chat", 3, ("call", "email"))),
+        division=Place("Seasonal"),
+        roles=(RoleGrant("Agent", "Seasonal"), RoleGrant("Supervisor", "Home"), RoleGrant("Supervisor", "Seasonal")),
+        groups=(Place("Floor"),),
+        queues=(Place("Calls"),),
+    )
+
+
+def test_with_match_merge_rules_add_up_and_the_first_counts() -> None:
+    """Lists add up; of two that rate a skill, name a division or say mode and phone, the first in the file counts."""
+    book = a_book(
+        {"name": "a", "when": {"title": "Lead"}, "skills": {"S": 5}, "roles": ["Supervisor"], "phone": False},
+        {"name": "never", "when": {"title": "x"}, "skills": {"N": 1}},
+        {"name": "b", "skills": {"S": 1, "T": 2}, "division": "D", "mode": "replace", "groups": ["G"], "phone": True},
+        {"name": "c", "skills": {"U": 3}, "division": "E", "mode": "merge", "groups": ["G", "H"]},
+        match="merge",
+    )
+    wanted = book.wanted_for(a_profile(title="Lead"))
+
+    assert wanted.rules == ("a", "b", "c")
+    assert wanted.skills == (RatedSkill("S", 5.0), RatedSkill("T", 2.0), RatedSkill("U", 3.0))
+    assert (wanted.mode, wanted.phone, wanted.division) == ("replace", False, Place("D"))
+    assert wanted.groups == (Place("G"), Place("H"))
+    assert wanted.roles == (RoleGrant("Supervisor", "D"),)
+    assert book.wanted_for(a_profile(title="Agent")).phone is True
+
+
+def test_each_thing_is_explained_by_the_rule_that_gave_it() -> None:
+    """An explanation names the giver of each thing, defaults among them, and the rules that came too late."""
+    rules: list[dict[str, Any]] = [
+        {"name": "a", "skills": {"S": 5}, "when": {"title": "Lead"}},
+        {"name": "b", "skills": {"S": 1, "T": 2}, "phone": False},
+    ]
+    first = a_book(*rules).explain(a_profile(title="Lead"))
+    merged = a_book(*rules, match="merge").explain(a_profile(title="Lead"))
+
+    assert first.overruled == ("b",)
+    assert first.gifts == (
+        Gift("skill", "S 5", "a"),
+        Gift("mode", "merge", "defaults"),
+        Gift("phone", "yes", "defaults"),
+    )
+    assert merged.overruled == ()
+    assert merged.gifts == (
+        Gift("skill", "S 5", "a"),
+        Gift("skill", "T 2", "b"),
+        Gift("phone", "no", "b"),
+        Gift("mode", "merge", "defaults"),
+    )
+
+
+def test_what_some_rule_asks_is_known_of_the_whole_book() -> None:
+    """Whether any rule, or the defaults, speak of utilization or access is known without an agent."""
+    plain, whole = a_book({"name": "it", "skills": {"S": 1}, "languages": {"French": 1}}), a_book(WHOLE)
+
+    assert (plain.asks_utilization, plain.asks_access) == (False, False)
+    assert (whole.asks_utilization, whole.asks_access) == (True, True)
+    assert set(whole.named("divisions")) == {"Home", "Seasonal"}
+    assert a_book({"name": "it", "queues": ["Q"]}).asks_access

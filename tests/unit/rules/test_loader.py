@@ -111,10 +111,57 @@ rules:
         "rules.yaml:20: rules[1].mode: must be 'merge' or 'replace', got 'add'",
         "rules.yaml:21: rules[2].name: must not be empty",
         (
-            "rules.yaml:22: rules[2].skills: must be a mapping of skill names to proficiencies, "
+            "rules.yaml:22: rules[2].skills: must be a mapping of names to proficiencies, "
             "or a list of {name, proficiency}, got 5"
         ),
-        "rules.yaml:23: rules[2].nonsense: is not known here; known: skills, name, when, mode, phone",
+        (
+            "rules.yaml:23: rules[2].nonsense: is not known here; known: skills, languages, utilization, division, "
+            "roles, groups, queues, name, when, mode, phone"
+        ),
+    ]
+
+
+def test_faults_of_what_rules_can_give_are_named() -> None:
+    """Languages, utilization, roles, groups, queues and tests have their own faults, with their lines."""
+    assert faults(
+        b"""\
+version: 1
+rules:
+  - name: Retail
+    languages:
+      French: 6
+    utilization:
+      call: -1
+      fax: 1
+      chat: {capacity: 101, interruptable: [call]}
+      email: {capacity: 1, interruptible: [fax]}
+    division: 7
+    roles:
+      - {name: Supervisor, divisons: [Home]}
+    groups: Floor
+    queues: [A, A]
+tests:
+  - name: t
+    profile: {departmnt: x}
+    expect: {skils: {}}
+"""
+    ) == [
+        "rules.yaml:5: rules[0].languages.French: proficiency must be 0.0 to 5.0, got 6",
+        "rules.yaml:7: rules[0].utilization.call: must be 0 to 100, got -1",
+        "rules.yaml:8: rules[0].utilization.fax: must be 'call', 'callback', 'chat', 'email' or 'message', got 'fax'",
+        "rules.yaml:9: rules[0].utilization.chat.capacity: must be 0 to 100, got 101",
+        "rules.yaml:9: rules[0].utilization.chat.interruptable: is not known here; did you mean interruptible?",
+        (
+            "rules.yaml:10: rules[0].utilization.email.interruptible[0]: "
+            "must be 'call', 'callback', 'chat', 'email' or 'message', got 'fax'"
+        ),
+        "rules.yaml:11: rules[0].division: must be text; put it in quotes, got 7",
+        "rules.yaml:13: rules[0].roles[0].divisions: is missing",
+        "rules.yaml:13: rules[0].roles[0].divisons: is not known here; did you mean divisions?",
+        "rules.yaml:14: rules[0].groups: must be a list, got 'Floor'",
+        "rules.yaml:15: rules[0].queues: A is named 2 times; name it once",
+        "rules.yaml:18: tests[0].profile.departmnt: is not known here; did you mean department?",
+        "rules.yaml:19: tests[0].expect.skils: is not known here; did you mean skills?",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from jitprov.rules.given import rated
 from jitprov.rules.loader import SHIPPED
 from jitprov.rules.model import Rules
 
@@ -47,6 +48,25 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (a_file(a_rule(when={"department": []})), "department"),
     (a_file(a_rule(when={"department": False})), "department"),
     (a_file(a_rule(when={"email_domain": "robin@example.test"})), "what follows the @"),
+    (a_file(a_rule(languages={"French": 6})), "languages"),
+    (a_file(a_rule(languages=[{"name": "French", "proficiency": 1}] * 2)), "named 2 times"),
+    (a_file(a_rule(utilization={"fax": 1})), "utilization"),
+    (a_file(a_rule(utilization={"call": -1})), "utilization"),
+    (a_file(a_rule(utilization={"call": True})), "utilization"),
+    (a_file(a_rule(utilization={"call": 1.5})), "utilization"),
+    (a_file(a_rule(utilization={"call": {"interruptible": ["chat"]}})), "capacity"),
+    (a_file(a_rule(utilization={"call": {"capacity": 1, "interruptible": ["fax"]}})), "interruptible"),
+    (a_file(a_rule(division="")), "division"),
+    (a_file(a_rule(division=["Home"])), "division"),
+    (a_file(a_rule(roles="employee")), "roles"),
+    (a_file(a_rule(roles=["employee", {"name": "employee", "divisions": ["Home"]}])), "named 2 times"),
+    (a_file(a_rule(roles=[{"name": "employee", "divisions": []}])), "divisions"),
+    (a_file(a_rule(groups=["A", "A"])), "named 2 times"),
+    (a_file(a_rule(queues=["A", ""])), "queues"),
+    (a_file(tests=[{"name": "t", "profile": {}, "expect": {}}]), "nothing to compare"),
+    (a_file(tests=[{"name": "t", "profile": {}, "expect": "nothing"}]), "no rule"),
+    (a_file(tests=[{"name": "t", "profile": {"name": "Robin"}, "expect": "no rule"}]), "profile"),
+    (a_file(tests=[{"name": "t", "profile": {}, "expect": "no rule"}] * 2), "2 tests are named t"),
     (a_file(a_rule(), a_rule()), "2 rules are named Retail"),
     (a_file(a_rule(when={}), a_rule(name="Late")), "never reached"),
     (a_file(a_rule(mode="replace", skills={})), "strip agents of all skills"),
@@ -78,6 +98,28 @@ def test_what_is_wrong_is_refused(given: dict[str, Any], about: str) -> None:
         a_file(a_rule(skills={}, phone=False)),
         a_file(a_rule(when={"department": ["A", "B *", ""], "title": "x", "division": "y", "email_domain": "z.test"})),
         a_file(a_rule(), a_rule(name="Everyone else", when={})),
+        a_file(a_rule(when={}), a_rule(name="Late"), match="merge"),
+        a_file(
+            a_rule(
+                languages={"French": 4},
+                utilization={"call": 1, "chat": {"capacity": 3, "interruptible": ["call"]}, "email": {"capacity": 0}},
+                division="Seasonal",
+                roles=["employee", {"name": "Supervisor", "divisions": ["Home"]}],
+                groups=["Retail Floor"],
+                queues=["Overflow"],
+            )
+        ),
+        a_file(a_rule(languages=[{"name": "French", "proficiency": 2.5}])),
+        a_file(
+            tests=[
+                {
+                    "name": "a",
+                    "profile": {"department": "Retail"},
+                    "expect": {"skills": {"Orders": 1.0}, "division": ""},
+                },
+                {"name": "b", "profile": {}, "expect": "no rule"},
+            ]
+        ),
         a_file(unmatched="defaults", defaults={"mode": "replace", "phone": False, "skills": {"A": 1}}),
     ],
 )
@@ -105,7 +147,7 @@ def test_the_order_of_skills_is_kept() -> None:
     """Skills come in the order of the file, in both forms."""
     names = ["Zulu", "Alpha", "Mike"]
     mapping, listed = (
-        Rules.model_validate(a_file(a_rule(skills=skills))).rules[0].rated()
+        rated(Rules.model_validate(a_file(a_rule(skills=skills))).rules[0].skills)
         for skills in (dict.fromkeys(names, 1.0), [{"name": name, "proficiency": 1.0} for name in names])
     )
 
