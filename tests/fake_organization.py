@@ -62,6 +62,7 @@ class FakeOrganization:
             rules=("Everybody",), skills=(RatedSkill("Customer_Service", 1.0), RatedSkill("Order_Tracking", 2.0))
         )
         self.known_skills = dict(SKILL_IDS)
+        self.rule_lines: dict[str, int] = {}
         self.meddle: Meddle = lambda _, apply: apply()
         self.acting: list[str] = []
 
@@ -170,7 +171,7 @@ class FakeOrganization:
     def skill_ids(self, names: Sequence[str]) -> dict[str, str]:
         unknown = [name for name in names if name not in self.known_skills]
         if unknown:
-            raise SkillUnknown(f"unknown: {', '.join(unknown)}")
+            raise SkillUnknown("; ".join(f"no routing skill {name!r}" for name in unknown))
         return {name: self.known_skills[name] for name in names}
 
     def forget_skills(self) -> None:
@@ -182,6 +183,9 @@ class FakeOrganization:
 
     def wanted_for(self, profile: Profile) -> WantedState:
         return self.wanted(profile)
+
+    def skill_names(self) -> dict[str, int]:
+        return self.rule_lines
 
     def of(self, user_id: str) -> Profile:
         return self._profile(self._call(lambda: self._seen(user_id), "profile_of", user_id))

@@ -13,7 +13,7 @@ from typing import Literal
 from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.domain.skills import diff_skills
-from jitprov.errors import AgentGone, NotYetConsistent, Refused, StationLate
+from jitprov.errors import AgentGone, NotYetConsistent, Refused, SkillUnknown, StationLate
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.payloads import phone_name
@@ -98,8 +98,21 @@ def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
 
 
 def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
-    ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
+    try:
+        ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
+    except SkillUnknown as error:
+        raise _with_lines(error, kit.rules) from None
     return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))
+
+
+def _with_lines(error: SkillUnknown, rules: RuleBook) -> SkillUnknown:
+    """Return the error with the lines of rules.yaml to mend, where the rules come from a file."""
+    lines_of = rules.skill_names().items()
+    named = [line for name, line in lines_of if line and f"no routing skill {name!r}" in error.message]
+    if not named:
+        return error
+    lines = f"line{'s' if len(named) > 1 else ''} {', '.join(map(str, sorted(named)))}"
+    return SkillUnknown(error.message, remedy=error.remedy.replace("mend rules.yaml", f"mend rules.yaml {lines}"))
 
 
 def create_phone(record: Provisioning, kit: Kit) -> Findings:

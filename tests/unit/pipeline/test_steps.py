@@ -114,11 +114,17 @@ def test_resolving_again_after_a_retry_reads_the_profile_anew(org: FakeOrganizat
 
 
 def test_a_skill_that_the_organization_lacks_ends_it(org: FakeOrganization, agent: Agent) -> None:
-    """An unknown skill in the rules comes through as it is."""
+    """An unknown skill in the rules says at which line of them it stands, where they come from a file."""
     org.wanted = lambda _: WantedState(skills=(RatedSkill("Nonesuch", 1.0),))
 
-    with pytest.raises(SkillUnknown, match="Nonesuch"):
+    with pytest.raises(SkillUnknown, match="Nonesuch") as shipped:
         steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS), a_kit(org))
+    org.rule_lines = {"Customer_Service": 3, "Nonesuch": 12}
+    with pytest.raises(SkillUnknown, match="Nonesuch") as own:
+        steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS), a_kit(org))
+
+    assert "mend rules.yaml and restart" in shipped.value.remedy
+    assert "mend rules.yaml line 12 and restart" in own.value.remedy
 
 
 # --- patch_skills -------------------------------------------------------------------------------------------
