@@ -171,7 +171,7 @@ MUTATIONS = (
         "jitprov/domain/outcomes.py",
         "            wait_s += policy.settle_s\n",
         "            wait_s += 0.0\n",
-        HISTORIES,
+        ("tests/unit/domain/test_outcomes.py",),
     ),
     Mutation(
         "settle wait off at the operator's retry",
@@ -247,18 +247,17 @@ MUTATIONS = (
     ),
     # --- bounds -------------------------------------------------------------------------------------------------
     Mutation(
-        "limiter off",
+        "limiter off: a request leaves before its slot",
         "jitprov/genesys/slot.py",
-        "    scale = settings.time_scale\n    for _ in range(_TRIES):",
-        "    about_to_send()\n    return\n    scale = settings.time_scale\n    for _ in range(_TRIES):",
-        HISTORIES,
+        "            asked_s = clock.monotonic_s()\n            clock.wait(answer.wait_s * scale)\n",
+        "            asked_s = clock.monotonic_s() - answer.wait_s\n",
+        SLOT,
     ),
     Mutation(
         "limiter fails open: no meter, no limit",
         "jitprov/genesys/slot.py",
-        "            answer = budget.reserve(wait_max_s=settings.budget_wait_max_s)\n        except DependencyDown as error:\n",
-        "            answer = budget.reserve(wait_max_s=settings.budget_wait_max_s)\n        except DependencyDown as error:\n"
-        "            return\n",
+        'raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error',
+        "return Permit(0.0, 0.0)",
         SLOT,
     ),
     Mutation(
@@ -271,7 +270,7 @@ MUTATIONS = (
     Mutation(
         "a 429 pauses nobody",
         "jitprov/genesys/transport.py",
-        'pause_all(self._budget, wait_s / self._settings.time_scale, "the API answered 429")',
+        "pause_all(self._budget, permit, wait_s / self._settings.time_scale, why)",
         "pass",
         ("tests/unit/genesys/test_transport.py", "tests/contract/test_genesys_client.py"),
     ),
@@ -280,7 +279,7 @@ MUTATIONS = (
         "jitprov/domain/outcomes.py",
         "if isinstance(error, TryAgain) and attempt < policy.attempts_max:",
         "if isinstance(error, TryAgain):",
-        HISTORIES,
+        ("tests/unit/domain/test_outcomes.py",),
     ),
     Mutation(
         "poison without bound: who kills its worker is begun for ever",

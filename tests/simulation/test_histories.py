@@ -96,12 +96,17 @@ class History(RuleBasedStateMachine):
         self.world.let_on(self._picked(pick), mishap)
 
     @precondition(lambda self: any(process.at == "api.create_phone" for process in self.world.processes))
-    @rule(mishap=st.sampled_from(MISHAPS), delay_s=st.sampled_from([0.0, 0.0, 5.0, 14.0, 61.0]))
-    def a_create_is_struck(self, mishap: str, delay_s: float) -> None:
-        """What there is most at stake in."""
+    @rule(mishap=st.sampled_from(MISHAPS), delay_s=st.sampled_from([0.0, 0.0, 5.0, 14.0, 61.0]), again=st.booleans())
+    def a_create_is_struck(self, mishap: str, delay_s: float, again: bool) -> None:
+        """What there is most at stake in; the next attempt may begin the moment it is due."""
         process = next(process for process in self.world.processes if process.at == "api.create_phone")
         self.world.clock.advance(delay_s)
         self.world.let_on(process, mishap)
+        message = process.message
+        if again and message and not process.alive:
+            for queued in [each for each in self.world.broker.queued if each.task_id == message.task_id][:1]:
+                self.world.clock.advance(max(queued.due_s - self.world.now_s, 0.0))
+                self.world.finish(self.world.take(queued))
 
     @rule()
     def everything_is_restarted(self) -> None:
