@@ -112,9 +112,15 @@ class StepError(JitprovError):
 
 
 class NotNow(StepError):
-    """Nothing is wrong: the step waits `wait_s` seconds and no attempt is spent."""
+    """Nothing is wrong with the agent: the step waits `wait_s` seconds and no attempt is spent.
+
+    Attributes:
+        fails_in_time: True when such waits end the provisioning after the longest total wait; False when what is
+            waited for holds up everybody, so that nobody must fail one by one for it.
+    """
 
     code = "not_now"
+    fails_in_time: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -157,6 +163,7 @@ class StationLate(NotNow):
     """The phone exists, its station is not visible yet."""
 
     code = "station_late"
+    fails_in_time = True
     default_remedy = "Look at the phone in Genesys Cloud, then: jitprov retry ID"
 
 

@@ -196,7 +196,9 @@ class Settings(BaseSettings):
     backoff_base_s: float = Field(default=2.0, gt=0, le=60, description="Ceiling of the first backoff.")
     backoff_cap_s: float = Field(default=60.0, gt=0, le=600, description="Ceiling of any backoff.")
     settle_s: float = Field(default=15.0, ge=0, le=120, description="Wait after an uncertain create before looking.")
-    waited_max_s: float = Field(default=3600.0, gt=0, description="Longest total wait of one step, pauses included.")
+    waited_max_s: float = Field(
+        default=3600.0, gt=0, description="Longest total wait of one step for something of its own, pauses included."
+    )
     station_wait_max_s: float = Field(default=300.0, gt=0, description="Longest total wait for a station to appear.")
     lease_s: float = Field(
         default=60.0, ge=5, le=280, description="A step's lease; renewed while the step works, so it may be short."

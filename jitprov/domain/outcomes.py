@@ -92,7 +92,7 @@ class RetryPolicy:
         backoff_base_s: Ceiling of the first backoff, in seconds.
         backoff_cap_s: Ceiling of any backoff, in seconds.
         settle_s: Least wait after an uncertain create, so that a look afterwards can see what was made.
-        waited_max_s: Seconds one step may spend snoozing in total before it fails.
+        waited_max_s: Seconds one step may spend snoozing in total before it fails, by waits that concern it alone.
     """
 
     attempts_max: int = 6
@@ -146,7 +146,7 @@ def decide(
     """
     failure = describe(error)
     if isinstance(error, NotNow):
-        if waited_s >= policy.waited_max_s:
+        if error.fails_in_time and waited_s >= policy.waited_max_s:
             return Fail(failure)
         return Snooze(max(error.wait_s, 0.0), failure)
     if isinstance(error, TryAgain) and attempt < policy.attempts_max:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builders import a_failure
 from jitprov import errors
 from jitprov.domain.outcomes import Fail, Retry, RetryPolicy, Snooze, backoff_s, decide, describe, may_have_acted
-from jitprov.errors import Final, NotNow, OutcomeUnknown, StepError, TryAgain, Unavailable
+from jitprov.errors import Final, NotNow, OutcomeUnknown, StationLate, StepError, TryAgain, Unavailable
 
 POLICY = RetryPolicy(attempts_max=3, backoff_base_s=2.0, backoff_cap_s=60.0, settle_s=15.0, waited_max_s=100.0)
 UNCERTAIN = {"OutcomeUnknown", "Broken"}
@@ -42,13 +42,18 @@ def test_not_now_snoozes_however_many_attempts_there_were(kind: type[StepError],
     assert decided(error, attempt=attempt) == Snooze(7.0, describe(error))
 
 
-@pytest.mark.parametrize("kind", kinds(NotNow))
-def test_snoozing_ends_with_the_total_wait(kind: type[StepError]) -> None:
-    """A step that has snoozed as long as it may fails at the next snooze; a moment before it still waits."""
-    error = an_error(kind)
+def test_a_wait_of_its_own_ends_with_the_total_wait() -> None:
+    """A step that waited for its own station as long as it may fails at the next; a moment before it still waits."""
+    error = an_error(StationLate)
 
     assert decided(error, waited_s=99.9) == Snooze(7.0, describe(error))
     assert decided(error, waited_s=100.0) == Fail(describe(error))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds(NotNow) if kind is not StationLate])
+def test_a_wait_of_everybody_fails_nobody(kind: type[StepError]) -> None:
+    """A pause, a limit, a refused client or a part that is away may last for hours: nobody fails one by one for it."""
+    assert isinstance(decided(an_error(kind), waited_s=1e9), Snooze)
 
 
 def test_a_wait_of_less_than_nothing_is_no_wait() -> None:
