@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from jitprov import __version__
 from jitprov.cli import (
+    acts,
     agents,
     budget,
     demo,
@@ -17,7 +18,6 @@ from jitprov.cli import (
     parts,
     quarantine,
     replay,
-    retrying,
     rules,
     saml,
     up,
@@ -52,7 +52,7 @@ _MODULES = (
     up,
     parts,
     agents,
-    retrying,
+    acts,
     budget,
     watch,
     quarantine,

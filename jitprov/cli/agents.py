@@ -1,12 +1,12 @@
-"""Agents and what an operator does for them: `list`, `show`, `cancel`, `send`."""
+"""Agents: `list`, `show`, `send`."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +14,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from jitprov.cli.causes import fix_of, print_causes
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
+from jitprov.cli.wanted import AnyId, AtStep, Failed, OfDepartment, Since, WithError, wanted_of
 from jitprov.domain.ids import is_uuid
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step, StepRecord, StepState
+from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, StepRecord, StepState
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
-from jitprov.pipeline.operations import Answer, Verdict
 from jitprov.settings import settings
-from jitprov.wiring import make_ledger
-
-AnyId = Annotated[
-    str,
-    typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False),
-]
+from jitprov.wiring import make_ledger, make_overview
 
 _COLOURS = {State.READY: "green", State.FAILED: "bold red", State.WAITING: "yellow", State.RUNNING: "cyan"}
 
@@ -36,7 +32,6 @@ def register(app: typer.Typer) -> None:
     panel = "Agents"
     app.command("list", rich_help_panel=panel)(list_agents)
     app.command(rich_help_panel=panel)(show)
-    app.command(rich_help_panel=panel)(cancel)
     app.command(rich_help_panel=panel)(send)
 
 
@@ -54,33 +49,40 @@ def _why(record: Provisioning) -> str:
 
 def list_agents(
     state: Annotated[list[State] | None, typer.Option("--state", "-s", help="Only in this state; repeatable.")] = None,
-    step: Annotated[Step | None, typer.Option(help="Only at this step.")] = None,
+    failed: Failed = False,
+    step: AtStep = None,
+    error: WithError = "",
+    department: OfDepartment = "",
+    text: Annotated[str, typer.Option(help="Words in name, address or user id.", show_default=False)] = "",
+    since: Since = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")] = 50,
     offset: Annotated[int, typer.Option(min=0, help="Leave out the first.")] = 0,
     json_: Json = False,
 ) -> None:
-    """Agents by state, first accepted first.
+    """Agents by state, step, error, department or words, first accepted first; and failures by cause, with the fix.
 
-    Example: jitprov list --state failed
+    Example: jitprov list --failed --department Seasonal_Retail
     """
-    ledger = make_ledger(settings())
+    ledger = make_overview(settings())
+    states = dict.fromkeys([*(state or ()), *([State.FAILED] if failed else [])])
+    wanted = wanted_of(
+        list(states), step=step, error=error, department=department, text=text, since=since, ping=ledger.ping
+    )
     counts = ledger.count()
-    if step:
-        everyone = ledger.page(tuple(state or ()), limit=sum(counts.values()))
-        records = [record for record in everyone if record.step is step][offset : offset + limit]
-    else:
-        records = ledger.page(tuple(state or ()), offset=offset, limit=limit)
+    records = ledger.search(wanted, limit=offset + limit).records[offset:]
+    meant = replace(wanted, states=(State.FAILED,))
+    causes = ledger.causes(meant) if counts[State.FAILED] and State.FAILED in (wanted.states or State) else ()
     if json_:
-        emit_json("list", counts=counts, provisionings=[describe(record) for record in records])
+        told = [asdict(cause) | {"fix": fix_of(cause, causes)} for cause in causes]
+        emit_json("list", counts=counts, provisionings=[describe(record) for record in records], causes=told)
         return
     out.print(_list_table(records))
     if len(records) == limit:
         err.print(f"{limit} shown; more with --offset {offset + limit}")
     err.print("  ".join(f"{_coloured(held)} {number}" for held, number in counts.items() if number) or "no agents yet")
-    if counts[State.FAILED]:
-        causes = Counter(record.failure.code for record in ledger.page((State.FAILED,), limit=10_000) if record.failure)
-        err.print("failed: " + ", ".join(f"{code} {number}" for code, number in causes.most_common()))
-        err.print("Next: jitprov show ID, then jitprov retry ID")
+    if causes:
+        print_causes(causes)
+        err.print("Next: jitprov show ID; or retry all with one cause, as named above")
 
 
 def _list_table(records: Sequence[Provisioning]) -> Table:
@@ -104,7 +106,10 @@ def _list_table(records: Sequence[Provisioning]) -> Table:
 
 
 def show(any_id: AnyId, json_: Json = False) -> None:
-    """One agent: its steps, also those to come, with attempts, times, errors and remedies."""
+    """One agent: its steps, also those to come, with attempts, times, errors and remedies.
+
+    Example: jitprov show robin@example.test
+    """
     record = make_ledger(settings()).find(any_id)
     if record is None:
         end_with_error(f"nothing is known by {escape(any_id)}. Try: jitprov list", Exit.ERROR)
@@ -157,26 +162,6 @@ def _print_record(record: Provisioning) -> None:
         out.print(f"[bold red]{escape(record.failure.told(record.task_id()))}[/]", soft_wrap=True)
         helps = "retrying may help" if record.failure.retry_helps else "retrying helps only after it is mended"
         err.print(f"{helps}. Next: jitprov retry {record.task_id()}")
-
-
-def _answer(answer: Answer, *, json_: bool) -> None:
-    if json_:
-        record = describe(answer.record) if answer.record else None
-        emit_json("answer", verdict=answer.verdict, text=answer.text, provisioning=record)
-    elif answer.verdict is Verdict.UNKNOWN:
-        end_with_error(escape(answer.text), Exit.ERROR)
-    else:
-        out.print(escape(answer.text), soft_wrap=True)
-    if answer.verdict in {Verdict.UNKNOWN, Verdict.REFUSED}:
-        leave(Exit.ERROR)
-
-
-def cancel(any_id: AnyId, json_: Json = False) -> None:
-    """End an agent's provisioning on purpose; what was made stays made."""
-    from jitprov.pipeline.operations import cancel as do_cancel  # noqa: PLC0415
-
-    chosen = settings()
-    _answer(do_cancel(make_ledger(chosen), any_id, grace_s=chosen.message_grace_s), json_=json_)
 
 
 def send(

@@ -113,6 +113,11 @@ def cancel(ledger: Ledger, any_id: str, *, grace_s: float) -> Answer:
     seen = ledger.find(any_id)
     if seen is None:
         return _UNKNOWN
+    return cancel_seen(ledger, seen, grace_s=grace_s)
+
+
+def cancel_seen(ledger: Ledger, seen: Provisioning, *, grace_s: float) -> Answer:
+    """Cancel a provisioning as it was read; see `cancel`."""
     if seen.state in {State.READY, State.CANCELLED}:
         return Answer(Verdict.NOTHING_TO_DO, f"It is {seen.state} already.", seen)
     if ledger.change(seen, moves.cancel(seen, ledger.ping()), look_after_s=grace_s):

@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import uuid4
 
 from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.ledger.overview import Act, Cause, Filter, Overview
-from jitprov.pipeline.operations import SETTLE_S, Verdict, retry_seen
+from jitprov.pipeline.all_that_match import AllThatMatch
+from jitprov.pipeline.operations import SETTLE_S, Answer, Verdict, retry_seen
 from jitprov.pipeline.outlook import Pace, everybody
 
 _RETRIED = (State.FAILED, State.CANCELLED)
-_PAGE = 100
 
 
 def retried_by(wanted: Filter) -> Filter:
@@ -93,42 +92,25 @@ class Retrying:
     settle_s: float = SETTLE_S
 
     def begin(self, wanted: Filter, *, who: str, why: str = "") -> Act:
-        """Note the act and return it; nobody is retried yet.
-
-        Raises:
-            DependencyDown: The ledger does not answer.
-        """
-        wanted = retried_by(wanted)
-        act = Act(uuid4().hex, self.ledger.ping(), who, "retry", wanted.told(), why, "begun", finished=False)
-        self.ledger.note(act)
-        return act
+        """Note the act and return it; nobody is retried yet. See `AllThatMatch.begin`."""
+        return self._all().begin(retried_by(wanted), who=who, why=why)
 
     def go_on(self, act: Act, wanted: Filter, *, told: Callable[[Act], None] = lambda _: None) -> Act:
-        """Retry all that match and had ended when the act began; note how far it is after each hundred.
+        """Retry all that match and had ended when the act began. See `AllThatMatch.go_on`."""
+        return self._all().go_on(act, retried_by(wanted), told=told)
 
-        Args:
-            act: From `begin`.
-            wanted: The same filter.
-            told: Called with the act after each hundred, and at the end.
+    def _all(self) -> AllThatMatch:
+        return AllThatMatch(self.ledger, "retry", do=self._retry, means=_had_ended, told=_told)
 
-        Raises:
-            DependencyDown: The ledger does not answer; those done so far are done.
-        """
-        wanted, after = retried_by(wanted), None
-        done = left = 0
-        while True:
-            found = self.ledger.search(wanted, after=after, limit=_PAGE)
-            for record in found.records:
-                if record.ended_at is None or record.ended_at > act.at:
-                    continue  # it failed meanwhile, perhaps for this very cause: not what the operator saw
-                answer = retry_seen(
-                    self.ledger, self.enqueue_again, record, grace_s=self.grace_s, settle_s=self.settle_s
-                )
-                done, left = done + (answer.verdict is Verdict.DONE), left + (answer.verdict is not Verdict.DONE)
-            after = found.following
-            rest = f", {left} needed no retry or had too many" if left else ""
-            act = replace(act, outcome=f"{done} retried{rest}", finished=after is None)
-            self.ledger.note(act)
-            told(act)
-            if after is None:
-                return act
+    def _retry(self, record: Provisioning) -> Answer:
+        return retry_seen(self.ledger, self.enqueue_again, record, grace_s=self.grace_s, settle_s=self.settle_s)
+
+
+def _had_ended(record: Provisioning, act: Act) -> bool:
+    # One that failed meanwhile, perhaps for this very cause, is not what the operator saw.
+    return record.ended_at is not None and record.ended_at <= act.at
+
+
+def _told(became: Counter[Verdict]) -> str:
+    left = became.total() - became[Verdict.DONE]
+    return f"{became[Verdict.DONE]} retried{f', {left} needed no retry or had too many' if left else ''}"

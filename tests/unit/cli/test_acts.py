@@ -1,11 +1,13 @@
-"""`retry`: whom it means is said plainly, or it does nothing."""
+"""`retry` and `cancel`: whom they mean is said plainly, or they do nothing."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from jitprov.cli.acts import cancel, retry
 from jitprov.cli.output import Exit
-from jitprov.cli.retrying import retry
 
 
 @pytest.mark.parametrize(
@@ -18,10 +20,13 @@ from jitprov.cli.retrying import retry
     ],
     ids=str,
 )
-def test_whom_is_unclear(given: dict[str, object], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [retry, cancel])
+def test_whom_is_unclear(
+    command: Any, given: dict[str, object], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No id and no filter, both, or an instant without a zone: a usage error that says what to give."""
     with pytest.raises(SystemExit) as ended:
-        retry(**given)  # type: ignore[arg-type]
+        command(**given)
 
     assert ended.value.code == Exit.USAGE
     assert named in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Whom a command means: an id, or a filter; the options that both forms share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from jitprov.cli.output import Exit, end_with_error
+from jitprov.domain.provisioning import State, Step
+from jitprov.ledger.overview import Filter
+
+_AGO = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+AnyId = Annotated[
+    str,
+    typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False),
+]
+AnyIdOrNone = Annotated[
+    str | None,
+    typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False),
+]
+AtStep = Annotated[Step | None, typer.Option("--step", help="Only at this step.")]
+WithError = Annotated[
+    str, typer.Option("--error", help="Only with this code, such as skill_unknown.", show_default=False)
+]
+OfDepartment = Annotated[
+    str, typer.Option("--department", help="Only of this department; the whole name, case aside.", show_default=False)
+]
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since", help="Only who was accepted since: 30m, 2h, 1d, or an instant with its zone.", show_default=False
+    ),
+]
+Failed = Annotated[bool, typer.Option("--failed", help="Those that failed.")]
+Cancelled = Annotated[bool, typer.Option("--cancelled", help="Those that were cancelled.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it; a filter without this only shows what it would do.")]
+Why = Annotated[str, typer.Option("--why", help="Your reason, for the log of acts.", show_default=False)]
+Who = Annotated[str, typer.Option("--who", help="Your name, for the log of acts; your user's when unset.")]
+
+
+def wanted_of(
+    states: Sequence[State] = (),
+    *,
+    step: Step | None = None,
+    error: str = "",
+    department: str = "",
+    text: str = "",
+    since: str = "",
+    ping: Callable[[], datetime],
+) -> Filter:
+    """Return the filter of these options.
+
+    Args:
+        states: In one of these; all when none is named.
+        step: See `Filter`, here and below.
+        error: The same.
+        department: The same.
+        text: The same.
+        since: As typed; a wrong one ends the command.
+        ping: Returns the ledger's clock, from which `30m` counts; asked only for that.
+    """
+    return Filter(tuple(states), step, error, department, text, _instant(since, ping) if since else None)
+
+
+def _instant(text: str, ping: Callable[[], datetime]) -> datetime:
+    if ago := _AGO.fullmatch(text):
+        return ping() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    at = None
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text)
+    if at is None or at.tzinfo is None:
+        end_with_error("--since: 30m, 2h, 1d, or an instant with its zone such as 2026-11-23T09:00:00Z", Exit.USAGE)
+    return at.astimezone(UTC)
