@@ -63,7 +63,7 @@ def test_sliding_enforcement_stops_what_fixed_lets_through(api_with: Any) -> Non
     admitted_s = [entry["arrived_s"] for entry in api.control.journal(limit=100_000) if entry["status"] == 200]
     fetched = admitted_s[1:]
     assert max(sum(1 for other in fetched if at_s - 60 < other <= at_s) for at_s in fetched) == LIMIT
-    assert len(fetched) > 2 * LIMIT
+    assert len(fetched) >= 2 * LIMIT
 
 
 def test_tokens_are_metered_and_watched_apart(api_with: Any) -> None:
