@@ -24,6 +24,7 @@
             ├── Refused           400, 403, or 401 with a fresh token
             ├── AgentGone         the user is deleted or was never there
             ├── SkillUnknown      the rules name a skill that the organization lacks
+            ├── NameUnknown       the rules name a language, division, role, group or queue that it lacks
             ├── NoRuleMatched     no rule covers this agent
             ├── SetupMissing      no WebRTC phone base, no default site …
             └── WorkerDied        the step ended its worker again and again
@@ -231,14 +232,21 @@ class SkillUnknown(Final):
     """The rules name a routing skill that the organization does not have."""
 
     code = "skill_unknown"
-    default_remedy = "Make the skill, or mend rules.yaml and restart the workers; then: jitprov retry ID"
+    default_remedy = "Make the skill, or mend rules.yaml (the workers read it again); then: jitprov retry ID"
+
+
+class NameUnknown(Final):
+    """The rules name a language, division, role, group or queue that the organization does not have."""
+
+    code = "name_unknown"
+    default_remedy = "Make it, or mend rules.yaml (`jitprov rules check` names the line); then: jitprov retry ID"
 
 
 class NoRuleMatched(Final):
     """No rule of rules.yaml covers this agent."""
 
     code = "no_rule_matched"
-    default_remedy = "Add a rule and restart the workers, or fill in the agent's department; then: jitprov retry ID"
+    default_remedy = "Add a rule (the workers read it again), or fill in the agent's department; then: jitprov retry ID"
 
 
 class SetupMissing(Final):

@@ -6,6 +6,7 @@ import functools
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from jitprov.budget import Budget
@@ -13,8 +14,10 @@ from jitprov.budget.redis import RedisBudget
 from jitprov.cache import Cache
 from jitprov.cache.redis import RedisCache
 from jitprov.domain.outcomes import RetryPolicy
-from jitprov.errors import ConfigurationError, WorkerStops
+from jitprov.errors import ConfigurationError, DependencyDown, WorkerStops
+from jitprov.genesys.access import AccessClient
 from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.transport import Transport
@@ -22,11 +25,14 @@ from jitprov.ledger import Ledger
 from jitprov.ledger.book import BookMemory
 from jitprov.ledger.redis import RedisLedger
 from jitprov.ledger.redis_overview import RedisOverview
-from jitprov.rules.engine import RuleBook
-from jitprov.rules.loader import load_rules
+from jitprov.rules.living import LivingRules
 from jitprov.sealing import Seals
 from jitprov.settings import KEY_CHARS_MIN, Settings, settings
 from jitprov.stop import StopSign, stop_sign
+
+# Where workers leave why they did not take a changed rules file.
+RULES_REFUSED = "rules:refused"
+_DAY_S = 86_400.0
 
 
 class RealClock:
@@ -67,7 +73,9 @@ class Services:
     seals: Seals
     genesys: GenesysClient
     catalogue: Catalogue
-    rules: RuleBook
+    belongings: Belongings
+    access: AccessClient
+    rules: LivingRules
     policy: RetryPolicy
     chance: Callable[[], float]
 
@@ -138,13 +146,15 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
     if not settings.client_id or not settings.client_secret.get_secret_value():
         msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
         raise ConfigurationError(msg)
-    rules = load_rules(settings.rules_file)
-    if rules.named("languages") or rules.asks_utilization or rules.asks_access:
-        # Better no worker than one that leaves out what the rules say.
-        raise ConfigurationError("the rules give languages, utilization or access, which no step gives agents yet")
     clock = RealClock(settings.time_scale)
     tokens = TokenSource(settings, cache, clock, budget)
-    genesys = GenesysClient(Transport(settings, budget, clock, tokens))
+    rules = LivingRules(settings.rules_file, clock.monotonic_s, functools.partial(_note_refused_rules, cache))
+    book = rules.in_force()
+    if book.named("languages") or book.asks_utilization or book.asks_access:
+        # Better no worker than one that leaves out what the rules say.
+        raise ConfigurationError("the rules give languages, utilization or access, which no step gives agents yet")
+    transport = Transport(settings, budget, clock, tokens)
+    genesys, access = GenesysClient(transport), AccessClient(transport)
     return Services(
         settings=settings,
         clock=clock,
@@ -154,6 +164,8 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         seals=make_seals(settings),
         genesys=genesys,
         catalogue=Catalogue(genesys, cache, clock, settings),
+        belongings=Belongings(access, cache, clock, settings),
+        access=access,
         rules=rules,
         policy=RetryPolicy(
             attempts_max=settings.attempts_max,
@@ -164,6 +176,15 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         ),
         chance=random.SystemRandom().random,
     )
+
+
+def _note_refused_rules(cache: Cache, cause: str | None) -> None:
+    # For the doctor, who may be on another machine. What agents wait for does not hang on it.
+    with suppress(DependencyDown):
+        if cause is None:
+            cache.drop(RULES_REFUSED)
+        else:
+            cache.put(RULES_REFUSED, cause.encode(), ttl_s=_DAY_S)
 
 
 @functools.cache

@@ -12,14 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, leave, out
-from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, LedgerLost, SkillUnknown, StepError
+from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, LedgerLost, StepError
+from jitprov.genesys.naming import unknown_names
 from jitprov.ledger.book import Book, BookMemory
 from jitprov.pipeline.reconciler import HEARTBEAT
 from jitprov.rules.loader import load_rules
 from jitprov.settings import KEY_CHARS_MIN, Settings, describe_settings, settings
 from jitprov.stack.ports import reachable_host
 from jitprov.stack.probes import answers_http
-from jitprov.wiring import make_cache, make_ledger, make_services
+from jitprov.wiring import RULES_REFUSED, make_cache, make_ledger, make_services
 
 _API_WINDOW_S = 60.0
 _DAY_S = 86_400.0
@@ -132,8 +133,14 @@ def check_doors(chosen: Settings) -> Iterator[Check]:
 
 def check_rules(chosen: Settings) -> Iterator[Check]:
     """Can the rules be read?"""
-    names = load_rules(chosen.rules_file).skill_names()
-    yield Check("rules", "ok", f"{chosen.rules_file or 'the shipped ones'}, {len(names)} skills")
+    refused = make_cache(chosen).get(RULES_REFUSED)
+    if refused is not None:
+        cause = refused.decode(errors="replace")
+        remedy = "Mend the file where the workers run; until then they go on with the rules of before"
+        yield Check("rules of the workers", "configuration", f"a changed file was not taken: {cause}", remedy)
+    book = load_rules(chosen.rules_file)
+    found = f"{chosen.rules_file or 'the shipped ones'}, {len(book.skill_names())} skills, version {book.rules_version}"
+    yield Check("rules", "ok", found)
 
 
 def check_genesys(chosen: Settings) -> Iterator[Check]:
@@ -144,19 +151,17 @@ def check_genesys(chosen: Settings) -> Iterator[Check]:
         )
         return
     kept = make_services(chosen)
-    rules = kept.rules
-    kept.catalogue.forget_skills()  # what is there now counts, not what was an hour ago
     site_id = kept.genesys.get_default_site_id()
     yield Check("Genesys credentials", "ok", f"accepted by {chosen.api_base_url}")
     if site_id:
         yield Check("default site", "ok", site_id)
-    names = rules.skill_names()
-    try:
-        kept.catalogue.skill_ids(sorted(names))
-        yield Check("skills of the rules", "ok", f"all {len(names)} exist")
-    except SkillUnknown as error:
-        lines = ", ".join(f"{name} (line {line})" for name, line in sorted(names.items()))
-        yield Check("skills of the rules", "configuration", error.message, f"{error.remedy} The rules name: {lines}")
+    unknown = list(unknown_names(kept.rules.in_force(), kept.catalogue, kept.belongings))
+    for each in unknown:
+        yield Check(
+            "names in the rules", "configuration", f"line {each.line}: {each.message}", "Make it, or mend the rules"
+        )
+    if not unknown:
+        yield Check("names in the rules", "ok", "all exist")
     setup = kept.catalogue.phone_setup()
     yield Check("site and phone base", "ok", f"site {setup.site_id}, WebRTC base {setup.phone_base_id}")
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from jitprov.cache import Cache
 from jitprov.domain.clock import Clock
-from jitprov.domain.skills import nearest_names
 from jitprov.errors import SetupMissing, SkillUnknown
 from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.listings import REFRESH_EVERY_S, Listings, missing
 from jitprov.genesys.payloads import PhoneSetup
 from jitprov.genesys.shelf import Shelf
 from jitprov.settings import Settings
-
-_KEEP_S = 3600.0
-_REFRESH_EVERY_S = 60.0
 
 
 class Catalogue:
@@ -32,6 +27,7 @@ class Catalogue:
     def __init__(self, client: GenesysClient, cache: Cache, clock: Clock, settings: Settings) -> None:
         self._client = client
         self._shelf = Shelf(cache, clock, settings)
+        self._listings = Listings(self._shelf)
 
     def skill_ids(self, names: Sequence[str]) -> dict[str, str]:
         """Return the ids of skills by exact name; an unknown name has the catalogue read again, once a minute.
@@ -41,12 +37,12 @@ class Catalogue:
         """
         if not names:
             return {}
-        known = self._read("skills", self._client.list_routing_skills)
+        known = self._listings.read("skills", self._client.list_routing_skills)
         if any(name not in known for name in names):
-            known = self._read_again("skills", self._client.list_routing_skills, known)
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise SkillUnknown("; ".join(_missing(name, known) for name in missing))
+            known = self._listings.read_again("skills", self._client.list_routing_skills, known)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise SkillUnknown("; ".join(missing("routing skill", name, known) for name in unknown))
         return {name: known[name] for name in names}
 
     def forget_skills(self) -> None:
@@ -61,57 +57,16 @@ class Catalogue:
         """
 
         def fetch() -> dict[str, str]:
-            missing = self._shelf.get("setup-missing", near=False)
-            if missing is not None:
-                raise SetupMissing(missing.decode())
+            told = self._shelf.get("setup-missing", near=False)
+            if told is not None:
+                raise SetupMissing(told.decode())
             try:
                 base = self._client.find_webrtc_base()
                 site_id = self._client.get_default_site_id()
             except SetupMissing as error:
-                self._shelf.put("setup-missing", error.message.encode(), keep_s=_REFRESH_EVERY_S)
+                self._shelf.put("setup-missing", error.message.encode(), keep_s=REFRESH_EVERY_S)
                 raise
             return {"site": site_id, "phone": base.phone_base_id, "line": base.line_base_id}
 
-        kept = self._read("phone-setup", fetch)
+        kept = self._listings.read("phone-setup", fetch)
         return PhoneSetup(site_id=kept["site"], phone_base_id=kept["phone"], line_base_id=kept["line"])
-
-    def _kept(self, name: str, *, near: bool = True) -> dict[str, str] | None:
-        raw = self._shelf.get(name, near=near)
-        try:
-            kept = json.loads(raw) if raw else None
-        except ValueError:
-            return None  # what cannot be read is read anew
-        return kept if isinstance(kept, dict) else None
-
-    def _keep(self, name: str, value: dict[str, Any]) -> None:
-        self._shelf.put(name, json.dumps(value).encode(), keep_s=_KEEP_S)
-
-    def _read(self, name: str, fetch: Callable[[], dict[str, str]]) -> dict[str, str]:
-        kept = self._kept(name)
-        if kept is not None:
-            return kept
-        with self._shelf.turn(name) as late:
-            kept = self._kept(name) if late else None
-            if kept is None:
-                kept = fetch()
-                self._keep(name, kept)
-                self._mark_fresh(name)
-        return kept
-
-    def _read_again(self, name: str, fetch: Callable[[], dict[str, str]], known: dict[str, str]) -> dict[str, str]:
-        with self._shelf.turn(name):
-            if self._shelf.get(f"{name}:fresh", near=False) is not None:
-                return self._kept(name, near=False) or known
-            read = fetch()
-            self._keep(name, read)
-            self._mark_fresh(name)
-            return read
-
-    def _mark_fresh(self, name: str) -> None:
-        self._shelf.put(f"{name}:fresh", b"1", keep_s=_REFRESH_EVERY_S)
-
-
-def _missing(name: str, known: dict[str, str]) -> str:
-    near = nearest_names(name, known)
-    hint = f"; nearest: {', '.join(repr(each) for each in near)}" if near else ""
-    return f"no routing skill {name!r}{hint}"

@@ -36,10 +36,12 @@ USERS_PER_GET = 100
 SKILLS_PER_PATCH = 50
 _SKILLS_PER_PAGE = 500
 _PAGES_MAX = 200
+_EXPAND = ["skills", "languages", "station"]
 _EDGES = "/api/v2/telephony/providers/edges"
 
 
-def _checked(user_id: str) -> str:
+def checked(user_id: str) -> str:
+    """Return an id as it is, or refuse it."""
     # An id becomes part of a path or a filter, and the phone filter takes wildcards.
     if not is_uuid(user_id):
         msg = "a Genesys id is a UUID in lower case"
@@ -47,7 +49,8 @@ def _checked(user_id: str) -> str:
     return user_id
 
 
-def _understood(parse: Callable[[], T], *, safe: bool = True) -> T:
+def understood(parse: Callable[[], T], *, safe: bool = True) -> T:
+    """Return a parsed answer; one that lacks something counts as none."""
     try:
         return parse()
     except Malformed as error:
@@ -71,16 +74,16 @@ class GenesysClient:
     def get_users(self, user_ids: Sequence[str]) -> dict[str, Profile]:
         """Return the profiles of up to `USERS_PER_GET` users; those the API leaves out are absent.
 
-        Source: GET /api/v2/users?id=…&state=any&expand=skills&expand=station; no permission. Cost: 1.
+        Source: GET /api/v2/users?id=…&state=any&expand=skills&expand=languages&expand=station; no permission. Cost: 1.
         """
-        ids = [_checked(user_id) for user_id in user_ids]
+        ids = [checked(user_id) for user_id in user_ids]
         if len(ids) > USERS_PER_GET:
             msg = f"at most {USERS_PER_GET} users per call"
             raise ValueError(msg)
         # Without state=any a user who is not active yet is left out; without pageSize all but 25 are.
-        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=["skills", "station"])
+        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=_EXPAND)
         profiles = {}
-        for entity in _understood(lambda: entities_of(content)):
+        for entity in understood(lambda: entities_of(content)):
             try:
                 profile = parse_user(entity)
             except Malformed as error:
@@ -99,9 +102,9 @@ class GenesysClient:
         Source: GET /api/v2/users/{userId}; no permission. Cost: 1; 2 for a user who is deleted or unknown, since only
         state=deleted shows the deleted.
         """
-        path = f"/api/v2/users/{_checked(user_id)}"
+        path = f"/api/v2/users/{checked(user_id)}"
         try:
-            content = self._get(path, expand=["skills", "station"])
+            content = self._get(path, expand=_EXPAND)
         except NotFound:
             try:
                 content = self._get(path, state="deleted")
@@ -112,7 +115,7 @@ class GenesysClient:
                     correlation_id=missing.correlation_id,
                     remedy="Is this a user id of this organization (JITPROV_REGION)? If so: jitprov retry ID",
                 ) from None
-        return _understood(lambda: parse_user(content))
+        return understood(lambda: parse_user(content))
 
     def list_routing_skills(self) -> dict[str, str]:
         """Return every active routing skill: name → id.
@@ -122,12 +125,12 @@ class GenesysClient:
         found: dict[str, str] = {}
         for number in range(1, _PAGES_MAX + 1):
             content = self._get("/api/v2/routing/skills", pageSize=_SKILLS_PER_PAGE, pageNumber=number)
-            for entity in _understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
+            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
                 if str(entity.get("state") or "active") == "active":
-                    found[_understood(lambda entity=entity: text_of(entity, "name"))] = _understood(  # type: ignore[misc]
+                    found[understood(lambda entity=entity: text_of(entity, "name"))] = understood(  # type: ignore[misc]
                         lambda entity=entity: text_of(entity, "id")  # type: ignore[misc]
                     )
-            if number >= _understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
+            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 break
         return found
 
@@ -149,7 +152,7 @@ class GenesysClient:
         self.patch_routing_skills(user_id, skills[SKILLS_PER_PATCH:])
 
     def _skills(self, method: str, user_id: str, skills: Sequence[RatedSkill]) -> None:
-        path = f"/api/v2/users/{_checked(user_id)}/routingskills/bulk"
+        path = f"/api/v2/users/{checked(user_id)}/routingskills/bulk"
         try:
             self._transport.request(method, path, safe=True, json=skills_body(skills))
         except NotFound as missing:
@@ -181,13 +184,13 @@ class GenesysClient:
         """
         for number in range(1, _PAGES_MAX + 1):
             content = self._get(f"{_EDGES}/phonebasesettings", pageSize=100, pageNumber=number, expand=["lines"])
-            for entity in _understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
-                meta_base = _understood(lambda entity=entity: object_of(entity, "phoneMetaBase"))  # type: ignore[misc]
+            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
+                meta_base = understood(lambda entity=entity: object_of(entity, "phoneMetaBase"))  # type: ignore[misc]
                 if meta_base.get("id") == WEBRTC_META_BASE:
-                    return _understood(
+                    return understood(
                         lambda entity=entity: PhoneBase(text_of(entity, "id"), text_of(entity, "lines", 0, "id"))  # type: ignore[misc]
                     )
-            if number >= _understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
+            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 break
         raise SetupMissing("the organization has no WebRTC phone base settings")
 
@@ -202,13 +205,13 @@ class GenesysClient:
         Cost: 1.
         """
         content = self._get(
-            f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": _checked(user_id)}
+            f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": checked(user_id)}
         )
 
         def parse() -> list[Phone]:
             return [parse_phone(entity, user_id) for entity in entities_of(content) if entity.get("state") != "deleted"]
 
-        return sorted(_understood(parse), key=lambda phone: phone.name)
+        return sorted(understood(parse), key=lambda phone: phone.name)
 
     def create_phone(
         self, user_id: str, name: str, setup: PhoneSetup, *, about_to_send: Callable[[], None] = lambda: None
@@ -227,7 +230,7 @@ class GenesysClient:
 
         Source: POST /api/v2/telephony/providers/edges/phones, telephony:plugin:all. Cost: 1.
         """
-        body = phone_body(_checked(user_id), name, setup)
+        body = phone_body(checked(user_id), name, setup)
         try:
             content = self._transport.request(
                 "POST", f"{_EDGES}/phones", safe=False, json=body, about_to_send=about_to_send
@@ -238,7 +241,7 @@ class GenesysClient:
                 http_status=404,
                 correlation_id=missing.correlation_id,
             ) from None
-        return _understood(lambda: parse_phone(content, user_id), safe=False)
+        return understood(lambda: parse_phone(content, user_id), safe=False)
 
     def delete_phone(self, phone_id: str) -> None:
         """Delete a phone; one that is gone is fine.
@@ -246,7 +249,7 @@ class GenesysClient:
         Source: DELETE /api/v2/telephony/providers/edges/phones/{phoneId}, telephony:plugin:all. Cost: 1.
         """
         try:
-            self._transport.request("DELETE", f"{_EDGES}/phones/{_checked(phone_id)}", safe=True)
+            self._transport.request("DELETE", f"{_EDGES}/phones/{checked(phone_id)}", safe=True)
         except NotFound:
             return
 
@@ -255,13 +258,13 @@ class GenesysClient:
 
         Source: GET /api/v2/stations?webRtcUserId=…, no permission; an index that is fed late. Cost: 1.
         """
-        content = self._get("/api/v2/stations", webRtcUserId=_checked(user_id))
+        content = self._get("/api/v2/stations", webRtcUserId=checked(user_id))
 
         def parse() -> str | None:
             entities = [entity for entity in entities_of(content) if entity.get("webRtcUserId", user_id) == user_id]
             return text_of(entities[0], "id") if entities else None
 
-        return _understood(parse)
+        return understood(parse)
 
     def get_default_station(self, user_id: str) -> str | None:
         """Return the user's default station; None while none is set, or none is told.
@@ -270,10 +273,10 @@ class GenesysClient:
         needs telephony:otherStationAssociation:view, which nothing else here does. Cost: 1.
         """
         try:
-            content = self._get(f"/api/v2/users/{_checked(user_id)}", expand=["station"])
+            content = self._get(f"/api/v2/users/{checked(user_id)}", expand=["station"])
         except NotFound:
             return None
-        return _understood(lambda: parse_user(content)).default_station_id or None
+        return understood(lambda: parse_user(content)).default_station_id or None
 
     def set_default_station(self, user_id: str, station_id: str) -> bool:
         """Ask for a station to be the user's default; the API does it a moment later. Safe to repeat.
@@ -284,7 +287,7 @@ class GenesysClient:
         Source: PUT /api/v2/users/{userId}/station/defaultstation/{stationId}, telephony:plugin:all or
         telephony:phone:assign; 202. Cost: 1.
         """
-        path = f"/api/v2/users/{_checked(user_id)}/station/defaultstation/{_checked(station_id.lower())}"
+        path = f"/api/v2/users/{checked(user_id)}/station/defaultstation/{checked(station_id.lower())}"
         try:
             self._transport.request("PUT", path, safe=True)
         except NotFound:

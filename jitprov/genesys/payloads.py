@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jitprov.domain.agent import Phone, Profile, RatedSkill
+from jitprov.domain.agent import MediaShare, Phone, Profile, RatedLanguage, RatedSkill
 from jitprov.domain.ids import is_uuid
 
 WEBRTC_META_BASE = "inin_webrtc_softphone.json"
@@ -88,9 +88,10 @@ def parse_user(content: Any) -> Profile:
         raise Malformed("id")
     division = object_of(content, "division")
     station = object_of(object_of(content, "station"), "defaultStation")
-    skills = content.get("skills") or []
-    if not isinstance(skills, list):
-        raise Malformed("skills")
+    skills, languages = content.get("skills") or [], content.get("languages") or []
+    for field, listed in (("skills", skills), ("languages", languages)):
+        if not isinstance(listed, list):
+            raise Malformed(field)
     return Profile(
         user_id=user_id,
         name=str(content.get("name") or ""),
@@ -99,25 +100,48 @@ def parse_user(content: Any) -> Profile:
         title=str(content.get("title") or ""),
         division=str(division.get("name") or ""),
         state=str(content.get("state") or "active").lower(),
-        skills=tuple(_parse_skill(skill) for skill in skills),
+        skills=tuple(RatedSkill(*_parse_rated(skill, "skills")) for skill in skills),
         default_station_id=str(station.get("id") or ""),
+        division_id=str(division.get("id") or ""),
+        languages=tuple(RatedLanguage(*_parse_rated(language, "languages")) for language in languages),
     )
 
 
-def _parse_skill(content: Any) -> RatedSkill:
+def _parse_rated(content: Any, field: str) -> tuple[str, float, str]:
+    """Return name, proficiency and id of a skill or language that a user has."""
     proficiency = content.get("proficiency") if isinstance(content, Mapping) else None
     if isinstance(proficiency, bool) or not isinstance(proficiency, int | float):
-        raise Malformed("skills.proficiency")
-    return RatedSkill(str(content.get("name") or ""), float(proficiency), text_of(content, "id"))
+        raise Malformed(f"{field}.proficiency")
+    return str(content.get("name") or ""), float(proficiency), text_of(content, "id")
 
 
 def skills_body(skills: Sequence[RatedSkill]) -> list[dict[str, Any]]:
     """Return the array that the bulk operations take. Source: model UserRoutingSkillPost."""
-    for skill in skills:
-        if not 0.0 <= skill.proficiency <= 5.0:  # noqa: PLR2004  the API's bounds
-            msg = f"proficiency of {skill.name}: 0.0 to 5.0"
-            raise ValueError(msg)
-    return [{"id": skill.skill_id, "proficiency": skill.proficiency} for skill in skills]
+    return [_rated_body(skill, skill.skill_id) for skill in skills]
+
+
+def languages_body(languages: Sequence[RatedLanguage]) -> list[dict[str, Any]]:
+    """Return the array that the bulk operation takes. Source: model UserRoutingLanguagePost."""
+    return [_rated_body(language, language.language_id) for language in languages]
+
+
+def _rated_body(rated: RatedSkill | RatedLanguage, rated_id: str) -> dict[str, Any]:
+    if not 0.0 <= rated.proficiency <= 5.0:  # noqa: PLR2004  the API's bounds
+        msg = f"proficiency of {rated.name}: 0.0 to 5.0"
+        raise ValueError(msg)
+    return {"id": rated_id, "proficiency": rated.proficiency}
+
+
+def utilization_body(shares: Sequence[MediaShare]) -> dict[str, Any]:
+    """Return what sets an agent's utilization. Source: model UtilizationRequest.
+
+    Media that may interrupt are always said, so that nothing rests on what the API takes an absence for.
+    """
+    media = {
+        share.media: {"maximumCapacity": share.capacity, "interruptableMediaTypes": list(share.interruptible or ())}
+        for share in shares
+    }
+    return {"utilization": media}
 
 
 def phone_name(profile: Profile) -> str:

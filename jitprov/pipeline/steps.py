@@ -19,7 +19,7 @@ from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.payloads import phone_name
 from jitprov.genesys.stations import StationLore, StationSource
 from jitprov.pipeline.profiles import ProfileReader
-from jitprov.rules.engine import RuleBook
+from jitprov.rules.living import LivingRules
 
 # API seconds until an assignment is looked at, and until one without effect is given up.
 _EFFECT_S = 2.0
@@ -45,7 +45,7 @@ class Kit:
 
     genesys: GenesysClient
     catalogue: Catalogue
-    rules: RuleBook
+    rules: LivingRules
     profiles: ProfileReader
     stations: StationLore
     hold: Callable[[], None]
@@ -105,7 +105,7 @@ def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
     return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))
 
 
-def _with_lines(error: SkillUnknown, rules: RuleBook) -> SkillUnknown:
+def _with_lines(error: SkillUnknown, rules: LivingRules) -> SkillUnknown:
     """Return the error with the lines of rules.yaml to mend, where the rules come from a file."""
     lines_of = rules.skill_names().items()
     named = [line for name, line in lines_of if line and f"no routing skill {name!r}" in error.message]

@@ -57,7 +57,7 @@ def test_a_stampede_is_followed_live(visitors: Visitors, morning: Morning) -> No
     visitors.keep(page, "board", whole=True)
     assert accessible(page) == []
     expect(page.locator("#failures")).to_contain_text(f"no routing skill '{MISSPELLED}'", timeout=LONG_MS)
-    expect(page.locator("#failures")).to_contain_text("mend rules.yaml line 13 and restart the workers")
+    expect(page.locator("#failures")).to_contain_text("mend rules.yaml line 13 (the workers read it again)")
     expect(page.locator("#failures")).to_contain_text("jitprov retry --error skill_unknown")
     assert page.evaluate("window.stillTheSame") is True
     curve = page.get_by_role("img", name=re.compile(r"agents were call-ready at"))

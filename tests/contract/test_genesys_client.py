@@ -152,6 +152,7 @@ def test_a_profile_is_read_whole(office: Office, client: GenesysClient) -> None:
         department="Retail",
         title="Agent",
         division="Home",
+        division_id=office.state_of(user["id"])["division_id"],
     )
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from builders import a_profile
-from jitprov.domain.agent import RatedSkill
+from jitprov.domain.agent import RatedLanguage, RatedSkill
 from jitprov.genesys.payloads import (
     Malformed,
     PhoneSetup,
@@ -36,6 +36,7 @@ def test_a_user_becomes_a_profile() -> None:
             "division": {"id": "d", "name": "Home"},
             "state": "inactive",
             "skills": [{"id": "s", "name": "Billing", "proficiency": 2}],
+            "languages": [{"id": "l", "name": "French", "proficiency": 3.5}],
             "station": {"defaultStation": {"id": "st"}},
             "version": 3,
             "somethingNew": {"a": [1]},
@@ -49,6 +50,8 @@ def test_a_user_becomes_a_profile() -> None:
         state="inactive",
         skills=(RatedSkill("Billing", 2.0, "s"),),
         default_station_id="st",
+        division_id="d",
+        languages=(RatedLanguage("French", 3.5, "l"),),
     )
 
 
