@@ -34,7 +34,7 @@ def full_description() -> dict[str, Any]:
 
 
 def with_relative_links(node: Any) -> Any:
-    """Return a part of the description whose links may be relative: `uri` is what it calls them, paths is what is sent."""
+    """Return a part of the description whose links may be relative, as those that the API sends are."""
     if isinstance(node, list):
         return [with_relative_links(each) for each in node]
     if not isinstance(node, dict):
