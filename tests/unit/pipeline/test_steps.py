@@ -124,7 +124,7 @@ def test_a_skill_that_the_organization_lacks_ends_it(org: FakeOrganization, agen
         steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS), a_kit(org))
 
     assert "mend rules.yaml (the workers" in shipped.value.remedy
-    assert "mend rules.yaml line 12 and restart" in own.value.remedy
+    assert "mend rules.yaml line 12 (the workers" in own.value.remedy
 
 
 # --- patch_skills -------------------------------------------------------------------------------------------
