@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from fixed_clock import FixedClock
 from own_redis import OwnRedis
@@ -18,6 +19,10 @@ from own_redis import OwnRedis
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 for _name in [name for name in os.environ if name.startswith("JITPROV_")]:
     del os.environ[_name]
+
+# How long an example takes says something about the machine's load, nothing about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# Who is begun first of those who wait: see docs/decisions/0022.
+Priority = Literal["high", "normal", "low"]
+
 
 @dataclass(frozen=True, slots=True)
 class RatedSkill:
@@ -112,6 +115,7 @@ class WantedState:
         groups: To be a member of.
         queues: To be a member of.
         rules_version: Of the file that said so.
+        priority: Who is begun first of those who wait; None while no rule of the file has one.
     """
 
     rules: tuple[str, ...] = ()
@@ -125,6 +129,7 @@ class WantedState:
     groups: tuple[Place, ...] = ()
     queues: tuple[Place, ...] = ()
     rules_version: str = ""
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)

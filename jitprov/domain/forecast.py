@@ -140,5 +140,6 @@ def _walk(record: Provisioning, now: datetime, time_scale: float) -> Walk | None
         skilled=bool(found.profile and found.wanted and diff_skills(found.wanted, found.profile.skills) is None),
         phoned=found.phone is not None or not wants_phone,
         stationed=not wants_phone,
+        priority=record.waits_for_its_turn_as(),
         waited=record.steps[Step.ASSIGN_STATION].waited_s > 0,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jitprov.domain.agent import Priority
 from jitprov.errors import Broken, NotNow, OutcomeUnknown, StepError, TryAgain
 
 
@@ -40,7 +41,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The step has its result."""
+    """The step has its result.
+
+    Attributes:
+        priority: With which the agent now waits for its turn; None when it does not wait, or has none.
+    """
+
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.agent import Phone, Priority, Profile, WantedState
 from jitprov.domain.ids import task_id_of
 from jitprov.domain.outcomes import Failure, may_have_acted
 
@@ -44,6 +44,9 @@ class Step(StrEnum):
 
 
 CORRIDOR: tuple[Step, ...] = tuple(Step)
+# The first step that spends calls on one agent alone, and the first that knows what the agent shall have: here agents
+# wait for their turn to be begun.
+ENTRANCE = CORRIDOR[Step.RESOLVE_SKILLS.number]
 
 
 class State(StrEnum):
@@ -155,6 +158,12 @@ class Provisioning:
         """Return the task id under which a step ran or will run; of the current step when none is named."""
         step = step or self.step
         return task_id_of(self.provisioning_id, self.steps[step].generation, step.number)
+
+    def waits_for_its_turn_as(self) -> Priority | None:
+        """Return the priority with which the agent waits to be begun; None when it is begun, or nobody has said one."""
+        if self.step is not ENTRANCE or self.steps[ENTRANCE].began_at is not None or self.findings.wanted is None:
+            return None
+        return self.findings.wanted.priority
 
     def steps_left(self) -> tuple[Step, ...]:
         """Return the steps still to do, the current one first; empty once ended."""

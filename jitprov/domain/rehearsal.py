@@ -1,9 +1,9 @@
 """The corridor gone through in thought: who gets which slot of the meter, call by call. Pure: no clock, no chance.
 
-It follows the pipeline as it is built. Slots of workers take messages, later steps first, and first come first served
-within a step. Each call gets the meter's next slot in the order in which it is asked for. What is the same for all is
-read once while those who need it wait in place. An agent whose station is late gives its worker free. Two thousand
-agents take some 40 ms.
+It follows the pipeline as it is built. Slots of workers take messages, later steps first, at the entrance by priority,
+and first come first served within a step. Each call gets the meter's next slot in the order in which it is asked for.
+What is the same for all is read once while those who need it wait in place. An agent whose station is late gives its
+worker free. Two thousand agents take some 40 ms.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Literal
 
-from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.domain.agent import Priority
+from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, Step
 
 USERS_PER_READ = 100
 _SETUP_CALLS = 2  # default site, phone base
 _EFFECT_S = 2.0  # until an assignment is looked at
 _PLACE = {step: place for place, step in enumerate(CORRIDOR)}
+# Where messages wait, in the order in which workers look there: later steps first, then those whose agents are not
+# begun and have a priority that is not the highest (docs/decisions/0022).
+_LATER_FIRST: tuple[tuple[Step, Priority | None], ...] = tuple((step, None) for step in reversed(CORRIDOR))
+_QUEUES = (*_LATER_FIRST, (ENTRANCE, "normal"), (ENTRANCE, "low"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class Walk:
         phoned: It has a phone, or needs none: no call for it.
         stationed: It needs no station: no call for it.
         waited: Its station was given the time to appear.
+        priority: With which it waits, or will wait, for its turn at the entrance; None when it is begun or has none.
         ready_s: When it is ready: what the rehearsal finds.
     """
 
@@ -85,6 +91,7 @@ class Walk:
     phoned: bool = False
     stationed: bool = False
     waited: bool = False
+    priority: Priority | None = None
     ready_s: float = 0.0
 
 
@@ -117,7 +124,7 @@ class Rehearsal:
         self._burst_s = stage.burst * stage.interval_s
         self._evens = [stage.opens_s] * stage.tokens
         self._idle = stage.slots
-        self._queues: list[deque[Walk]] = [deque() for _ in CORRIDOR]
+        self._queues: dict[tuple[Step, Priority | None], deque[Walk]] = {queue: deque() for queue in _QUEUES}
         self._later: list[tuple[float, int, Walk]] = []
         self._order = count()
         self._calling: deque[tuple[float, _Way]] = deque()
@@ -150,15 +157,18 @@ class Rehearsal:
                 self._now_s = self._later[0][0]
                 while self._later and self._later[0][0] <= self._now_s:
                     walk = heappop(self._later)[-1]
-                    self._queues[_PLACE[walk.step]].append(walk)
+                    self._queue(walk)
             else:
                 return
 
     def _most_urgent(self) -> Walk | None:
-        for queue in reversed(self._queues):
+        for queue in self._queues.values():
             if queue:
                 return queue.popleft()
         return None
+
+    def _queue(self, walk: Walk) -> None:
+        self._queues.get((walk.step, walk.priority), self._queues[walk.step, None]).append(walk)
 
     def _come_back(self, walk: Walk, at_s: float) -> None:
         heappush(self._later, (at_s, next(self._order), walk))
@@ -200,7 +210,7 @@ class Rehearsal:
             walk.ready_s = self._now_s
         else:
             walk.step = CORRIDOR[place]
-            self._queues[place].append(walk)
+            self._queue(walk)
         return None
 
     def _once(self, flight: _Flight, calls: int) -> _Way:

@@ -6,6 +6,7 @@ A message is a hint: sending it twice, or losing it, changes nothing that the le
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from celery import chain
@@ -13,6 +14,7 @@ from celery.canvas import Signature
 from kombu.exceptions import OperationalError
 
 from jitprov.celery import app
+from jitprov.domain.agent import Priority
 from jitprov.domain.ids import task_id_of
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, Step
 from jitprov.errors import DependencyDown
@@ -21,10 +23,23 @@ from jitprov.pipeline.reconciler import InBroker
 
 _PAGE = 500
 
+# kombu's numbers on Redis: a list of its own for each, the smallest served first, and 0 for a message without one.
+BEGUN = 0
+URGENCY: Mapping[Priority | None, int] = {None: BEGUN, "high": BEGUN, "normal": 6, "low": 9}
 
-def signatures(provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0]) -> list[Signature]:
-    """Return the immutable signatures from a step to the end, with the task ids that the ledger knows."""
-    return [
+
+def signatures(
+    provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0], priority: Priority | None = None
+) -> list[Signature]:
+    """Return the immutable signatures from a step to the end, with the task ids that the ledger knows.
+
+    Args:
+        provisioning_id: Whose.
+        generation: Of the run.
+        first: Step to begin with.
+        priority: With which the agent waits for its turn at the first step; None when it does not, or has none.
+    """
+    made = [
         app.signature(
             task_name(step),
             args=(provisioning_id,),
@@ -34,23 +49,42 @@ def signatures(provisioning_id: str, *, generation: int = 1, first: Step = CORRI
         )
         for step in CORRIDOR[first.number - 1 :]
     ]
+    wait_for_a_turn(made[0], priority)
+    return made
 
 
-def enqueue(provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0]) -> None:
+def wait_for_a_turn(message: Signature | dict[str, Any], priority: Priority | None) -> None:
+    """Let the message of an agent who is not begun wait behind those of more urgent ones.
+
+    Every other message has no priority, which is the most urgent: whoever is begun is finished, and whoever is not
+    read yet may be the most urgent of all (docs/decisions/0022).
+    """
+    if URGENCY[priority] != BEGUN:
+        message.setdefault("options", {})["priority"] = URGENCY[priority]
+
+
+def enqueue(
+    provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0], priority: Priority | None = None
+) -> None:
     """Send the chain of an agent from a step on. Receiver, operator's retry and reconciler all come through here.
 
     Safe to repeat. Raises `DependencyDown` when the broker did not take it; it may have, all the same.
     """
     try:
-        chain(*signatures(provisioning_id, generation=generation, first=first)).apply_async()
+        chain(*signatures(provisioning_id, generation=generation, first=first, priority=priority)).apply_async()
     except _broker_away() as error:
         msg = f"the broker did not take the message ({type(error).__name__}); the reconciler sends it again"
         raise DependencyDown(msg) from error
 
 
 def enqueue_again(record: Provisioning) -> None:
-    """Send the chain of a provisioning from its recorded step."""
-    enqueue(record.provisioning_id, generation=record.generation, first=record.step)
+    """Send the chain of a provisioning from its recorded step, and with its priority if it waits for its turn."""
+    enqueue(
+        record.provisioning_id,
+        generation=record.generation,
+        first=record.step,
+        priority=record.waits_for_its_turn_as(),
+    )
 
 
 def publish_impatiently() -> None:

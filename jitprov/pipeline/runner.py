@@ -109,7 +109,8 @@ class Runner:
         except StepError as error:
             outcome = self._decided(error, record, step)
             return outcome, self._after(record, self._now(claim, began_s), outcome)
-        return Done(), moves.advance(record, self._now(claim, began_s), findings)
+        after = moves.advance(record, self._now(claim, began_s), findings)
+        return Done(after.waits_for_its_turn_as()), after
 
     def _work(self, claim: Claim, step: Step) -> Findings:
         def hold() -> None:

@@ -18,6 +18,7 @@ from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
 from jitprov.domain.provisioning import CORRIDOR, Step
 from jitprov.errors import ConfigurationError, DependencyDown
 from jitprov.genesys.stations import StationLore
+from jitprov.pipeline.chain import BEGUN, wait_for_a_turn
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.runner import Runner
@@ -95,13 +96,17 @@ def _give_back_what_waits(**_: object) -> None:
 def _wait(task: Task, wait_s: float, why: str) -> NoReturn:
     if wait_s > COUNTDOWN_MAX_S:
         raise Ignore(why)  # the reconciler sends it again when the ledger says it is due
-    raise task.retry(countdown=wait_s, exc=StepWaits(why))
+    # It keeps its place: at its own priority it would come behind all who have the same, begun or not.
+    raise task.retry(countdown=wait_s, exc=StepWaits(why), priority=BEGUN)
 
 
 def act(task: Task, outcome: Outcome) -> None:
     """Turn an outcome into Celery's verb: return, retry, ignore or fail."""
     match outcome:
-        case Done() | Skip(chain_goes_on=True):
+        case Done(priority):
+            if task.request.chain:
+                wait_for_a_turn(task.request.chain[-1], priority)  # Celery keeps the rest of a chain last step first
+        case Skip(chain_goes_on=True):
             return
         case Skip(reason):
             raise Ignore(reason)  # the rest of this chain has no business either

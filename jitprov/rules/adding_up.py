@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jitprov.domain.agent import MediaShare, Place, RatedLanguage, RatedSkill, RoleGrant, WantedState
+from jitprov.domain.agent import MediaShare, Place, Priority, RatedLanguage, RatedSkill, RoleGrant, WantedState
 from jitprov.rules.given import Given, grants_of, rated, share_of
 from jitprov.rules.model import Defaults, Rule
 
@@ -18,7 +18,8 @@ class Gift:
     """One thing that an agent is given, and by which rule.
 
     Attributes:
-        what: `skill`, `language`, `utilization`, `division`, `role`, `group`, `queue`, `mode` or `phone`.
+        what: `skill`, `language`, `utilization`, `division`, `role`, `group`, `queue`, `mode`, `phone` or
+            `priority`.
         name: Of the thing; its proficiency or bound in words after it.
         by: Name of the rule, or `defaults`.
     """
@@ -36,13 +37,14 @@ class Sum:
     gifts: tuple[Gift, ...]
 
 
-def add_up(rules: Sequence[Rule], defaults: Defaults, version: str) -> Sum:
+def add_up(rules: Sequence[Rule], defaults: Defaults, version: str, *, unsaid: Priority | None = None) -> Sum:
     """Return what rules give together; without rules, the defaults give all.
 
     Args:
         rules: In the order of the file; of two that differ the first counts.
         defaults: Give mode and phone where no rule says them.
         version: Of the file.
+        unsaid: Priority of an agent whose rules say none.
     """
     parts: list[tuple[str, Rule | Defaults]] = [(rule.name, rule) for rule in rules] or [(DEFAULTS, defaults)]
     said = _Said()
@@ -57,6 +59,9 @@ def add_up(rules: Sequence[Rule], defaults: Defaults, version: str) -> Sum:
         for what, value in (("mode", part.mode), ("phone", part.phone)):
             if value is not None:
                 said.once(what, "", name, value)
+    for rule in rules:
+        if rule.priority is not None:
+            said.once("priority", "", rule.name, rule.priority)
     wanted = WantedState(
         rules=tuple(rule.name for rule in rules),
         mode=said.all("mode")[0],
@@ -69,6 +74,7 @@ def add_up(rules: Sequence[Rule], defaults: Defaults, version: str) -> Sum:
         groups=tuple(said.all("group")),
         queues=tuple(said.all("queue")),
         rules_version=version,
+        priority=next(iter(said.all("priority")), unsaid),
     )
     return Sum(wanted, said.gifts())
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import translate
 
-from jitprov.domain.agent import Profile, WantedState
+from jitprov.domain.agent import Priority, Profile, WantedState
 from jitprov.errors import NoRuleMatched
 from jitprov.rules.adding_up import Gift, Sum, add_up
 from jitprov.rules.examples import Difference, Example, differences, profile_of
@@ -60,6 +60,8 @@ class RuleBook:
         self._merges = rules.match == "merge"
         self._defaults = rules.defaults
         self._unmatched = rules.unmatched == "defaults"
+        # While no rule has a priority, nobody has one, and agents go as they come.
+        self._unsaid: Priority | None = "normal" if any(rule.priority for rule in rules.rules) else None
         self._covering = tuple(_covering(rule) for rule in rules.rules)
         self._made: dict[tuple[str, ...], Sum] = {}
         known = lines or {}
@@ -123,7 +125,7 @@ class RuleBook:
         deciding = covering if self._merges else covering[:1]
         key = tuple(rule.name for rule in deciding)
         if key not in self._made:
-            self._made[key] = add_up(deciding, self._defaults, self.rules_version)
+            self._made[key] = add_up(deciding, self._defaults, self.rules_version, unsaid=self._unsaid)
         return self._made[key]
 
 

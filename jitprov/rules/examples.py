@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from jitprov.domain.agent import MediaShare, Profile, RoleGrant, WantedState
+from jitprov.domain.agent import MediaShare, Priority, Profile, RoleGrant, WantedState
 from jitprov.rules.given import (
     MAPPING,
     ONE,
@@ -53,6 +53,7 @@ class Expected(Part):
     rules: list[Name] | None = None
     mode: Literal["merge", "replace"] | None = None
     phone: bool | None = None
+    priority: Priority | None = None
     skills: Rated | None = None
     languages: Rated | None = None
     utilization: Utilization | None = None
@@ -124,6 +125,7 @@ def plain(wanted: WantedState) -> dict[str, Any]:
         "rules": list(wanted.rules),
         "mode": wanted.mode,
         "phone": wanted.phone,
+        "priority": wanted.priority,
         "skills": {skill.name: skill.proficiency for skill in wanted.skills},
         "languages": {language.name: language.proficiency for language in wanted.languages},
         "utilization": {share.media: _plain_share(share) for share in wanted.utilization},

@@ -15,7 +15,7 @@
     tests:                  profiles with what they must get, tried by `jitprov rules test`
 
 With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
-division, mode or phone, the one that stands first in the file counts.
+division, mode, phone or priority, the one that stands first in the file counts.
 
 Texts of `when` are compared whole, without regard to case or outer spaces. `*` stands for any characters, `?` for one;
 nothing else is special. An empty text means that the agent has none. All names are the API's: case counts.
@@ -28,6 +28,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from jitprov.domain.agent import Priority
 from jitprov.rules.examples import Example
 from jitprov.rules.given import LIST, ONE, Given, Name, Part
 
@@ -89,6 +90,11 @@ class Rule(Given):
     when: When = Field(default_factory=When, description="Whom it covers; everyone when left out.")
     mode: Mode | None = Field(default=None, description="As in `defaults` when left out.")
     phone: bool | None = Field(default=None, description="As in `defaults` when left out.")
+    priority: Priority | None = Field(
+        default=None,
+        description="Who is begun first of those who wait: high before normal before low. While some rule has one, "
+        "agents of rules without are normal.",
+    )
 
 
 class Rules(Part):

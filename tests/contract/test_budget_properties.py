@@ -172,7 +172,7 @@ def played(kind: str, rate: BudgetRate, lanes: int, acts: Sequence[tuple[str, fl
 def test_no_window_ever_holds_more_than_the_limit(kind: str) -> None:
     """Any clocks of workers, lanes, pauses, rates down and up, others' calls, restarts, a lost meter: never over."""
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(RATES, st.integers(1, 3), ACTS)
     def holds(rate: BudgetRate, lanes: int, acts: list[tuple[str, float, int]]) -> None:
         played(kind, rate, lanes, acts)
@@ -200,7 +200,7 @@ def alike(one: object, other: object) -> bool:
 def test_both_meters_say_the_same() -> None:
     """Memory and scripts give the same slots, refusals and verdicts to the same history."""
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(RATES, st.integers(1, 3), ACTS)
     def holds(rate: BudgetRate, lanes: int, acts: list[tuple[str, float, int]]) -> None:
         one_store = [act for act in acts if act[0] not in {"restart", "lose"}]

@@ -48,7 +48,6 @@ def send(operation: Any, mode: GenerationMode) -> int:
     @seed(20261124)
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -27,6 +27,7 @@ from jitprov.errors import DependencyDown
 from jitprov.ledger import Claim
 from jitprov.ledger.overview import Act, Filter
 from jitprov.ledger.redis_overview import RedisOverview
+from jitprov.pipeline.chain import URGENCY
 from jitprov.sealing import Seals
 from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server, version_of
 from jitprov.stack.redis_users import USERS
@@ -289,6 +290,24 @@ def test_nobody_else_gets_in(guarded: Guarded, given: dict[str, Any]) -> None:
     with Redis(port=guarded.redis.port, **given) as stranger, pytest.raises(AuthenticationError):
         stranger.ping()
     guarded.denials()
+
+
+def test_the_lists_of_priorities_are_open_to_the_same(guarded: Guarded) -> None:
+    """Messages that wait for their turn may be sent, taken, given back and counted by who does that elsewhere."""
+    waiting = f"jitprov.patch_skills\x06\x16{URGENCY['low']}"
+    for user in ("worker", "reconciler", "operator"):
+        with guarded.client(user) as client:
+            assert client.lpush(waiting, "message") == 1
+        with guarded.client("flower") as client:
+            assert client.llen(waiting) == 1
+        with guarded.client("reconciler") as client:
+            assert client.lrange(waiting, 0, -1) == ["message"]
+        with guarded.client("worker") as client:
+            assert tuple(client.brpop([waiting], 1) or ()) == (waiting, "message")
+            assert client.rpush(waiting, "message") == 1
+            assert client.brpop([waiting], 1)
+
+    assert guarded.denials() == []
 
 
 def test_a_refusal_is_told_as_an_outage(guarded: Guarded) -> None:

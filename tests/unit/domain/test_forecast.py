@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_provisioning
@@ -30,7 +30,6 @@ def test_two_thousand_agents_take_what_the_allowance_gives() -> None:
     assert told.median_s < 0.51 * told.last_s
 
 
-@settings(deadline=None)
 @given(st.integers(1, 400), st.integers(30, 3000), st.integers(1, 3))
 def test_the_order_of_events(agents: int, limit: int, tokens: int) -> None:
     """First, median and last come in this order; more calls an agent, or a lower rate, make the last one later."""
@@ -43,7 +42,6 @@ def test_the_order_of_events(agents: int, limit: int, tokens: int) -> None:
     assert forecast(agents, allowance, LOOKUP).last_s > told.last_s
 
 
-@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_one_agent_more_delays_the_last(agents: int, more: int) -> None:
     """Whoever comes beside the others makes the last one later."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from builders import NINE_AM, a_failure, a_phone, a_profile, a_provisioning
+from builders import NINE_AM, a_failure, a_phone, a_profile, a_provisioning, a_wanted_state
 from consistency import assert_consistent
 from jitprov.domain import provisioning as moves
+from jitprov.domain.agent import Priority
 from jitprov.domain.ids import TaskId, parse_task_id
-from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, State, Step, StepRecord, StepState
+from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, Findings, Provisioning, State, Step, StepRecord, StepState
 
 LATER = NINE_AM + timedelta(minutes=5)
 
@@ -57,6 +59,21 @@ def test_a_task_id_can_be_asked_for_any_step() -> None:
     record = a_provisioning()
 
     assert parse_task_id(record.task_id(Step.CREATE_PHONE)) == TaskId(record.provisioning_id, 1, 4)
+
+
+@pytest.mark.parametrize("priority", [*get_args(Priority), None])
+def test_an_agent_waits_for_its_turn_until_it_is_begun(priority: Priority | None) -> None:
+    """From the rules' word to the first attempt at the entrance; again in the next run of one that failed there."""
+    found = Findings(wanted=a_wanted_state(priority=priority))
+    waits = a_provisioning(step=ENTRANCE, findings=found)
+    failed = moves.fail(moves.begin(waits, LATER, 1), LATER, a_failure())
+
+    assert a_provisioning(step=Step.RESOLVE_SKILLS).waits_for_its_turn_as() is None
+    assert a_provisioning(step=ENTRANCE).waits_for_its_turn_as() is None
+    assert waits.waits_for_its_turn_as() == priority
+    assert moves.begin(waits, LATER, 1).waits_for_its_turn_as() is None
+    assert moves.resume(failed, LATER).waits_for_its_turn_as() == priority
+    assert a_provisioning(step=CORRIDOR[-1], findings=found).waits_for_its_turn_as() is None
 
 
 def test_beginning_ends_the_wait() -> None:
@@ -292,4 +309,4 @@ class AnyLegalWay(RuleBasedStateMachine):
 
 
 TestAnyLegalWay = AnyLegalWay.TestCase
-TestAnyLegalWay.settings = settings(max_examples=150, stateful_step_count=40, derandomize=True, deadline=None)
+TestAnyLegalWay.settings = settings(max_examples=150, stateful_step_count=40, derandomize=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from jitprov.domain.agent import Priority
 from jitprov.domain.provisioning import CORRIDOR, Step
 from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
 
@@ -65,6 +68,25 @@ def test_later_steps_come_first_and_within_a_step_who_came_first() -> None:
     assert [walk.ready_s for walk in walks] == [4.0, 7.0, 0.0, 1.0, 10.0]
 
 
+def test_priority_decides_at_the_entrance() -> None:
+    """Whoever came last and is high is begun first, low last; everybody is read before a normal one is begun."""
+    priorities: tuple[Priority | None, ...] = ("low", "normal", "high", "normal", "high")
+    walks = [Walk(priority=priority, stationed=True) for priority in priorities]
+
+    played(walks, Stage(LINE_ID, 1.0, slots=1, warm=True))
+
+    assert sorted(range(5), key=lambda place: walks[place].ready_s) == [2, 4, 1, 3, 0]
+
+
+def test_whoever_is_begun_is_finished_before_others_are_begun() -> None:
+    """Somebody low who has a phone gets the station before somebody high gets skills."""
+    begun, high = Walk(Step.ASSIGN_STATION, priority="low"), Walk(Step.PATCH_SKILLS, priority="high")
+
+    played([high, begun], Stage(LINE_ID, 1.0, slots=1, warm=True))
+
+    assert (begun.ready_s, high.ready_s) == (0.0, 3.0)
+
+
 def test_more_hands_begin_more_agents_at_a_time() -> None:
     """What eight slots hold is begun together, so the first agent waits for the others' calls in between."""
     alone, together = ([Walk() for _ in range(50)] for _ in range(2))
@@ -97,9 +119,16 @@ def test_finding_out_where_station_ids_come_from_costs_a_call(source: str, extra
     assert calls[0] == calls[1] + extra
 
 
-@settings(deadline=None)
 @given(
-    st.lists(st.builds(Walk, st.sampled_from(CORRIDOR), st.floats(0, 50)), max_size=250),
+    st.lists(
+        st.builds(
+            Walk,
+            st.sampled_from(CORRIDOR),
+            st.floats(0, 50),
+            priority=st.sampled_from((*get_args(Priority), None)),
+        ),
+        max_size=250,
+    ),
     st.sampled_from(["line_id", "lookup"]),
     st.booleans(),
     st.integers(1, 3),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders import a_failure, a_profile, an_opening
+from builders import a_failure, a_profile, a_wanted_state, an_opening
 from fake_organization import FakeOrganization, a_kit
 from fixed_clock import FixedClock
 from jitprov.domain import provisioning as moves
@@ -112,6 +112,17 @@ def test_a_done_step_is_recorded_and_the_next_one_opened(bench: Bench) -> None:
     assert (record.state, record.step) == (State.RUNNING, Step.RESOLVE_SKILLS)
     assert record.findings.profile == a_profile(user_id=record.user_id)
     assert record.steps[FIRST].state is StepState.DONE
+
+
+def test_the_outcome_tells_the_priority_once_the_rules_have_said_it(bench: Bench) -> None:
+    """After the step that applies the rules, and after no other, who sends the next message learns the priority."""
+
+    def resolves(record: Provisioning, _: Kit) -> Findings:
+        return replace(record.findings, wanted=a_wanted_state(priority="low"))
+
+    told = {step: bench.run(resolves, step) for step in CORRIDOR}
+
+    assert told == dict.fromkeys(CORRIDOR, Done()) | {Step.RESOLVE_SKILLS: Done("low")}
 
 
 def test_all_steps_make_an_agent_ready(bench: Bench) -> None:

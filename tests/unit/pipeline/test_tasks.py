@@ -10,9 +10,10 @@ from celery import Task
 from celery.exceptions import Ignore
 
 from builders import a_failure
+from jitprov.domain.agent import Priority
 from jitprov.domain.ids import parse_task_id
 from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
-from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, Step
 from jitprov.pipeline.chain import signatures
 from jitprov.pipeline.names import QUEUES, task_name
 from jitprov.pipeline.tasks import COUNTDOWN_MAX_S, ProvisioningFailed, StepWaits, act
@@ -30,7 +31,7 @@ class StubTask:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
-        self.request = SimpleNamespace(id="1ab2c3d4-0000-4000-8000-000000000013")
+        self.request = SimpleNamespace(id="1ab2c3d4-0000-4000-8000-000000000013", chain=None)
 
     def retry(self, **asked: Any) -> Retried:
         self.asked.append(asked)
@@ -54,6 +55,20 @@ def test_what_is_done_lets_the_chain_go_on(task: StubTask, outcome: Outcome) -> 
     assert task.asked == []
 
 
+@pytest.mark.parametrize(("priority", "number"), [(None, None), ("high", None), ("normal", 6), ("low", 9)])
+def test_an_agent_waits_for_its_turn_by_its_priority(
+    task: StubTask, priority: Priority | None, number: int | None
+) -> None:
+    """The next message alone gets kombu's number, and none where it is as urgent as a message without."""
+    last, following = ({"task": name, "options": {"queue": name}} for name in ("last", "following"))
+    task.request.chain = [last, following]  # as Celery holds it: the last step first
+
+    acted(task, Done(priority))
+
+    assert following["options"] == {"queue": "following"} | ({"priority": number} if number else {})
+    assert last["options"] == {"queue": "last"}
+
+
 @pytest.mark.parametrize("reason", ["ended", "stale", "early", "leased", "unknown"])
 def test_what_has_no_business_is_ignored(task: StubTask, reason: str) -> None:
     """A message without business ends its chain without success and without failure."""
@@ -69,6 +84,7 @@ def test_a_wait_is_a_retry_in_celery(task: StubTask, kind: type[Snooze | Retry])
 
     (asked,) = task.asked
     assert asked["countdown"] == 7.5
+    assert asked["priority"] == 0  # whatever it had: else it would come behind all who are not begun
     assert isinstance(asked["exc"], StepWaits)
     assert str(asked["exc"]) == "unavailable: The API answered 503."
 
@@ -126,6 +142,8 @@ def test_a_chain_carries_the_id_and_nothing_else(first: Step) -> None:
     """From any step on, a message holds one provisioning id, takes no result, and has the id that the ledger knows."""
     made = signatures(PROVISIONING_ID, generation=3, first=first)
 
+    assert not any("priority" in signature.options for signature in made)
+
     assert [signature.task for signature in made] == [task_name(step) for step in CORRIDOR[first.number - 1 :]]
     for signature, step in zip(made, CORRIDOR[first.number - 1 :], strict=True):
         assert tuple(signature.args) == (PROVISIONING_ID,)
@@ -135,3 +153,12 @@ def test_a_chain_carries_the_id_and_nothing_else(first: Step) -> None:
         meant = parse_task_id(signature.options["task_id"])
         assert meant is not None
         assert (meant.provisioning_id, meant.generation, meant.step_number) == (PROVISIONING_ID, 3, step.number)
+
+
+@pytest.mark.parametrize(("priority", "numbers"), [("high", []), ("normal", [6]), ("low", [9]), (None, [])])
+def test_a_chain_sent_anew_waits_for_its_turn(priority: Priority | None, numbers: list[int]) -> None:
+    """Where a chain begins at the entrance, its first message has the number of its priority, and no other has one."""
+    made = signatures(PROVISIONING_ID, first=ENTRANCE, priority=priority)
+
+    assert [signature.options["priority"] for signature in made if "priority" in signature.options] == numbers
+    assert "priority" not in made[-1].options

@@ -51,14 +51,14 @@ def check(raw: bytes) -> None:
             assert len(str(reading.error)) < 400
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(EVENTS), EDITS)
 def test_bytes(event: bytes, edits: list[Edit]) -> None:
     """An event with bytes replaced, added or lost is taken, ignored or refused; ids that are taken are UUIDs."""
     check(mutate(event, edits))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(EVENTS), st.data())
 def test_values(event: bytes, data: st.DataObject) -> None:
     """An event with one value replaced by anything JSON can hold, at any depth, is answered as well."""

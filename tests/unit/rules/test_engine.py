@@ -254,3 +254,32 @@ def test_what_some_rule_asks_is_known_of_the_whole_book() -> None:
     assert (whole.asks_utilization, whole.asks_access) == (True, True)
     assert set(whole.named("divisions")) == {"Home", "Seasonal"}
     assert a_book({"name": "it", "queues": ["Q"]}).asks_access
+
+
+def test_priority_is_what_the_rule_says_or_normal() -> None:
+    """Once some rule has a priority, agents of the others, and those whom no rule covers, are normal."""
+    book = a_book(
+        {"name": "one", "when": {"title": "Lead"}, "priority": "high"},
+        {"name": "two", "when": {"title": "Agent"}, "priority": "low"},
+        {"name": "three", "when": {"title": "Clerk"}},
+        unmatched="defaults",
+    )
+
+    said = [book.wanted_for(a_profile(title=title)).priority for title in ("Lead", "Agent", "Clerk", "Else")]
+
+    assert said == ["high", "low", "normal", "normal"]
+
+
+def test_without_priorities_nobody_has_one() -> None:
+    """While no rule has a priority nobody has one, normal included."""
+    assert a_book({"name": "one"}).wanted_for(a_profile()).priority is None
+
+
+def test_of_two_priorities_the_first_counts() -> None:
+    """Where rules add up, the first that says a priority decides, and is named for it."""
+    rules = ({"name": "one"}, {"name": "two", "priority": "low"}, {"name": "three", "priority": "high"})
+
+    told = a_book(*rules, match="merge").explain(a_profile())
+
+    assert told.wanted.priority == "low"
+    assert Gift("priority", "low", "two") in told.gifts

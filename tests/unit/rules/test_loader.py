@@ -116,7 +116,7 @@ rules:
         ),
         (
             "rules.yaml:23: rules[2].nonsense: is not known here; known: skills, languages, utilization, division, "
-            "roles, groups, queues, name, when, mode, phone"
+            "roles, groups, queues, name, when, mode, phone, priority"
         ),
     ]
 
