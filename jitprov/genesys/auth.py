@@ -83,6 +83,17 @@ class TokenSource:
             return held[0]
         return self._replace(lane, stale=held[0] if held else None)
 
+    def at_hand(self, lane: int) -> str:
+        """Return the token of a lane that `lanes` returned, at once: for a slot that has come, which cannot wait.
+
+        Its life may have come to the last minute since then, or to its end: then the API answers 401.
+        """
+        held = self._held[lane]
+        if held is None:
+            msg = "only a lane that lanes() returned has a token at hand"
+            raise RuntimeError(msg)
+        return held[0]
+
     def refresh(self, stale: str, lane: int = 0) -> str:
         """Return another token than `stale`, which was refused; asks for one only if no other worker did."""
         return self._replace(lane, stale=stale)

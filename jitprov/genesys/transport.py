@@ -137,7 +137,7 @@ class Transport:
     def _exchange(
         self, method: str, path: str, permit: Permit, about_to_send: Callable[[], None], *, safe: bool, **content: Any
     ) -> Any:
-        token = self._tokens.token(permit.lane)
+        token = self._tokens.at_hand(permit.lane)
         answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             answer.close()
@@ -154,7 +154,7 @@ class Transport:
         return take_slot(self._budget, self._clock, self._settings, about_to_send, lanes=lanes)
 
     def _find_out(self, permit: Permit) -> None:
-        token = self._tokens.token(permit.lane)
+        token = self._tokens.at_hand(permit.lane)
         try:
             answer, began_s = self._send("GET", _PROBE_PATH, permit, token, safe=True)
             with answer:

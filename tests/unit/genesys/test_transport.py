@@ -16,8 +16,10 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from fixed_clock import FixedClock
+from jitprov.budget import Permit
 from jitprov.budget.memory import MemoryBudget
 from jitprov.budget.rate import BudgetRate
+from jitprov.cache.memory import MemoryCache
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.reading import retry_after_s
@@ -37,13 +39,13 @@ class Tokens:
     def lanes(self) -> tuple[int, ...]:
         return (0,)
 
-    def token(self, lane: int = 0) -> str:
+    def at_hand(self, lane: int) -> str:
         return f"token-{self.number}"
 
     def refresh(self, stale: str, lane: int = 0) -> str:
-        assert stale == self.token()
+        assert stale == self.at_hand(lane)
         self.number += 1
-        return self.token()
+        return self.at_hand(lane)
 
 
 class Api(BaseAdapter):
@@ -330,3 +332,21 @@ def test_a_dates_wait_does_not_ask_this_clock(ask: Callable[..., Any], api: Api)
         ask()
 
     assert caught.value.wait_s == 40.0
+
+
+def test_a_slot_that_has_come_waits_for_no_token(api: Api, clock: FixedClock) -> None:
+    """A token that grows old while its slot is waited for is used all the same: another would make the slot late."""
+    settings = read_settings(
+        _env_file=None, api_url="http://127.0.0.1:9", client_id="client", client_secret="secret-of-the-client"
+    )
+    budget, cache = MemoryBudget(BudgetRate.of(6, headroom=0.02), clock.monotonic_s), MemoryCache(clock.monotonic_s)
+    tokens = TokenSource(settings, cache, clock, budget)
+    tokens._keep(0, "token-of-old", lifetime_s=65.0)  # asked for anew 32.5 s from now
+    transport = Transport(settings, budget, clock, tokens)
+    transport._session().mount("http://", api)
+    clock.advance(25.0)
+    assert isinstance(budget.reserve(wait_max_s=0.0), Permit)
+
+    transport.request("POST", "/api/v2/telephony/providers/edges/phones", safe=False)
+
+    assert [request.headers["Authorization"] for request in api.sent] == ["Bearer token-of-old"]
