@@ -28,7 +28,7 @@ KEYS = (
     "jitprov_flower_password",
     "jitprov_data_key",
 )
-EMPTY = ("jitprov_webhook_key_next", "jitprov_data_key_old")
+EMPTY = ("jitprov_webhook_key_next", "jitprov_data_key_old", "jitprov_alert_webhook_url")
 CLIENT = ("jitprov_client_id", "jitprov_client_secret")
 ADMIN_PASSWORD = "redis_admin_password"  # noqa: S105  a file's name
 USERS_CONF = "redis_users.conf"

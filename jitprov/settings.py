@@ -216,6 +216,32 @@ class Settings(BaseSettings):
         description="How long ended provisionings and event ids are kept (SQS keeps dead letters 14 days).",
     )
 
+    # --- alerts ---------------------------------------------------------------------------------------------
+    alert_webhook_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Where the reconciler posts alerts, as Slack-compatible JSON; unset, only /metrics has them.",
+    )
+    alert_expect_sign_ins: str = Field(
+        default="",
+        description="When sign-ins are expected, such as `Mon-Fri 08:45-09:30, Sat 10:00-12:00`; silence then rings.",
+    )
+    alert_time_zone: str = Field(default="UTC", description="Time zone of that schedule, such as Europe/Berlin.")
+    alert_silence_s: float = Field(
+        default=600.0, ge=60, le=86_400, description="Without an event while sign-ins are expected, until it rings."
+    )
+    alert_failed_share: float = Field(
+        default=0.05, gt=0, le=1, description="Share of failed among those that ended in 5 minutes, five at least."
+    )
+    alert_paused_s: float = Field(
+        default=300.0, ge=10, le=86_400, description="How long the budget may be paused until it rings."
+    )
+    alert_refused_share: float = Field(
+        default=0.2, gt=0, le=1, description="Share of refused among the deliveries of 5 minutes, five at least."
+    )
+    alert_republished: int = Field(
+        default=100, ge=1, description="Chains that the reconciler sent again in 5 minutes, until it rings."
+    )
+
     # --- Flower ---------------------------------------------------------------------------------------------
     flower_host: str = Field(default="127.0.0.1", description="Address of Flower; keep it behind a proxy.")
     flower_port: int = Field(default=5555, ge=0, le=65535, description="Port of Flower.")
@@ -271,6 +297,8 @@ class Settings(BaseSettings):
                 "and name the CA with ssl_ca_certs=FILE"
             )
             raise ValueError(msg)
+        if (hook := self.alert_webhook_url.get_secret_value()) and not _is_web_address(hook):
+            raise ValueError("JITPROV_ALERT_WEBHOOK_URL: must begin with https:// or http:// and name a host")
         # Whoever takes over from a worker that died in a create looks first, and must see what was made.
         if self.lease_s <= self.connect_timeout_s + self.read_timeout_s + self.settle_s / self.time_scale:
             msg = (
@@ -324,6 +352,14 @@ class Settings(BaseSettings):
         """The active signing secrets; none when senders do not sign."""
         both = (self.webhook_signing_secret, self.webhook_signing_secret_next)
         return tuple(secret.get_secret_value() for secret in both if secret.get_secret_value())
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, a broken address
+        return False
 
 
 def _secrets_dir() -> Path | None:

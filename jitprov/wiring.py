@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from jitprov.budget import Budget
 from jitprov.budget.redis import RedisBudget
@@ -54,6 +55,10 @@ class RealClock:
     def wall_s(self) -> float:
         """See `Clock.wall_s`."""
         return time.time()
+
+    def now(self) -> datetime:
+        """Return this machine's instant, aware UTC; for what the ledger's clock cannot be asked for."""
+        return datetime.fromtimestamp(time.time(), UTC)
 
     def wait(self, api_s: float) -> None:
         """See `Clock.wait`."""

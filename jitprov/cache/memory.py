@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ class MemoryCache:
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[bytes, float]] = {}
+        self._counts: dict[str, tuple[Counter[str], float]] = {}
         self._flights: dict[str, tuple[object, float]] = {}
 
     def get(self, key: str) -> bytes | None:
@@ -48,6 +50,22 @@ class MemoryCache:
         """See `Cache.drop`."""
         with self._lock:
             self._kept.pop(key, None)
+
+    def add(self, key: str, counts: Mapping[str, int], *, ttl_s: float) -> None:
+        """See `Cache.add`."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            held, ends_s = self._counts.get(key, (Counter[str](), 0.0))
+            if ends_s <= now_s:
+                held = Counter[str]()
+            held.update(counts)
+            self._counts[key] = (held, now_s + ttl_s)
+
+    def counts(self, key: str) -> Mapping[str, int]:
+        """See `Cache.counts`."""
+        with self._lock:
+            held, ends_s = self._counts.get(key, (Counter[str](), 0.0))
+            return dict(held) if ends_s > self._monotonic_s() else {}
 
     @contextmanager
     def single_flight(

@@ -33,6 +33,14 @@ class Cache(Protocol):
         """Forget a value."""
         ...
 
+    def add(self, key: str, counts: Mapping[str, int], *, ttl_s: float) -> None:
+        """Add to counts by name; all of them last `ttl_s` from now on. Not safe to repeat: it counts twice."""
+        ...
+
+    def counts(self, key: str) -> Mapping[str, int]:
+        """Return counts by name; nothing when they are absent or their time is over."""
+        ...
+
     def single_flight(
         self, name: str, *, hold_s: float, wait: Callable[[float], object], wait_max_s: float
     ) -> AbstractContextManager[bool]:

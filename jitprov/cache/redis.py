@@ -2,6 +2,7 @@
 
     key (after the prefix)   type     unit                lifetime          who writes
     cache:{key}              string   bytes               ttl               put, put_many
+    cache:{key}              hash     name → count        ttl               add
     flight:{name}            string   holder's token      3 s, renewed      take.lua, keep.lua, give_back.lua
 
 Seals nothing: what must not lie open in Redis, such as the access token, comes sealed.
@@ -114,6 +115,20 @@ class RedisCache:
         """See `Cache.drop`."""
         with _reached():
             self._redis.delete(self._values + key)
+
+    def add(self, key: str, counts: Mapping[str, int], *, ttl_s: float) -> None:
+        """See `Cache.add`."""
+        with _reached(), self._redis.pipeline(transaction=True) as pipe:
+            for name, count in counts.items():
+                pipe.hincrby(self._values + key, name, count)
+            pipe.pexpire(self._values + key, _ms(ttl_s))
+            pipe.execute()
+
+    def counts(self, key: str) -> Mapping[str, int]:
+        """See `Cache.counts`."""
+        with _reached():
+            held = cast("dict[bytes, bytes]", self._redis.hgetall(self._values + key))
+        return {name.decode(): int(count) for name, count in held.items()}
 
     @contextmanager
     def single_flight(

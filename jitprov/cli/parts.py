@@ -18,6 +18,10 @@ from jitprov.errors import ConfigurationError
 from jitprov.rules.loader import load_rules
 from jitprov.settings import files_mark, read_settings, settings
 
+# A look costs Redis a dozen reads.
+_ALERTS_EVERY_S = 10.0
+# For a message that is under way.
+_LAST_WORD_S = 5.0
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -32,7 +36,10 @@ def register(app: typer.Typer) -> None:
 
 def receiver() -> None:
     """The webhook: takes events, writes them to the ledger, enqueues chains."""
-    from jitprov.budget.gauges import BudgetGauges  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.alerts.assembly import facts_of  # noqa: PLC0415  each part loads only what it needs
+    from jitprov.alerts.gauges import AlertGauges  # noqa: PLC0415
+    from jitprov.alerts.tallies import door_teller  # noqa: PLC0415
+    from jitprov.budget.gauges import BudgetGauges  # noqa: PLC0415
     from jitprov.desk.pace import pace_of  # noqa: PLC0415
     from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
     from jitprov.desk.room import Desk, make_room  # noqa: PLC0415
@@ -49,12 +56,12 @@ def receiver() -> None:
     publish_impatiently()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_overview(chosen, timeout_s=1.0)
-    budget = make_budget(chosen)
+    budget, cache = make_budget(chosen), make_cache(chosen)
     desk = Desk(
         ledger,
         budget,
         enqueue_again,
-        pace_of(chosen, make_cache(chosen)),
+        pace_of(chosen, cache),
         grace_s=chosen.message_grace_s,
         settle_s=chosen.settle_s / chosen.time_scale,
         flower_url=chosen.flower_url or f"http://{chosen.flower_host}:{chosen.flower_port}",
@@ -78,7 +85,8 @@ def receiver() -> None:
         signing_secrets=secrets.keys,
         seals=seals,
         rooms=rooms,
-        collectors=[BudgetGauges(budget)],
+        collectors=[BudgetGauges(budget), AlertGauges(ledger, cache, facts_of(chosen, ledger, budget, cache).now)],
+        tell_answers=door_teller(cache, ledger.ping),
     )
     keys.close()
     secrets.close()
@@ -112,19 +120,34 @@ def _become_celery(*args: str) -> None:
 
 
 def reconciler() -> None:
-    """Republishes what the broker lost; any number may run, one looks at a time."""
+    """Republishes what the broker lost, and rings when something is wrong; any number may run, one looks at a time.
+
+    Example: jitprov reconciler
+    """
+    from jitprov.alerts import keeper  # noqa: PLC0415
+    from jitprov.alerts.assembly import facts_of, keeper_of  # noqa: PLC0415
+    from jitprov.alerts.tallies import look_teller  # noqa: PLC0415
     from jitprov.pipeline.chain import enqueue_again, look_into_broker  # noqa: PLC0415
     from jitprov.pipeline.reconciler import Reconciler, run_forever  # noqa: PLC0415
-    from jitprov.wiring import make_cache, make_ledger  # noqa: PLC0415
+    from jitprov.wiring import RealClock, make_budget, make_cache, make_ledger, make_overview  # noqa: PLC0415
 
     chosen = settings()
     logs.setup(chosen.log_level, masked=chosen.secret_values())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    looking = Reconciler(make_ledger(chosen), look_into_broker, enqueue_again, grace_s=chosen.message_grace_s)
+    ledger, cache = make_ledger(chosen), make_cache(chosen)
+    facts = facts_of(chosen, make_overview(chosen), make_budget(chosen), make_cache(chosen))
+    alerts = keeper_of(chosen, facts, RealClock().now)
+    ringing = threading.Thread(
+        target=keeper.run_forever, args=(alerts, stop), kwargs={"every_s": _ALERTS_EVERY_S}, name="alerts", daemon=True
+    )
+    ringing.start()
+    looking = Reconciler(ledger, look_into_broker, enqueue_again, grace_s=chosen.message_grace_s)
+    told = look_teller(cache, ledger.ping, batch=looking.batch)
     keep = timedelta(days=chosen.keep_ended_days)
-    run_forever(looking, make_cache(chosen), stop, every_s=chosen.reconcile_every_s, keep=keep)
+    run_forever(looking, cache, stop, every_s=chosen.reconcile_every_s, keep=keep, told=told)
+    ringing.join(timeout=_LAST_WORD_S)
 
 
 def sandbox(

@@ -130,7 +130,13 @@ class Reconciler:
 
 
 def run_forever(
-    reconciler: Reconciler, cache: Cache, stop: threading.Event, *, every_s: float, keep: timedelta
+    reconciler: Reconciler,
+    cache: Cache,
+    stop: threading.Event,
+    *,
+    every_s: float,
+    keep: timedelta,
+    told: Callable[[Look], None] = lambda _: None,
 ) -> None:
     """Look again and again until `stop` is set; of many reconcilers one looks at a time.
 
@@ -140,6 +146,7 @@ def run_forever(
         stop: Ends the loop, at once while it waits.
         every_s: Pause between two looks, in real seconds.
         keep: How long ended provisionings are kept.
+        told: Called with what each look found.
     """
     logs.event(_log, "reconciler_started")
     while not stop.is_set():
@@ -148,6 +155,7 @@ def run_forever(
                 look = reconciler.look()
                 cache.put(HEARTBEAT, b"1", ttl_s=_BEATS_KEPT * every_s + _TURN_S)
                 forgotten = reconciler.forget(keep)
+                told(look)
             if look.republished or forgotten:
                 logs.event(_log, "reconciled", due=look.due, republished=look.republished, forgotten=forgotten)
         except DependencyDown as error:

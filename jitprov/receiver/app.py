@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -46,10 +46,11 @@ from jitprov.sealing import Seals
 from jitprov.settings import Settings
 from jitprov.strangers import Strangers
 
+_TELL_EVERY_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  each is a part that it stands between
     settings: Settings,
     ledger: Ledger,
     publish: Callable[[str], None],
@@ -58,6 +59,7 @@ def create_app(
     signing_secrets: Callable[[], Sequence[str]] | None = None,
     seals: Seals | None = None,
     collectors: Sequence[Collector] = (),
+    tell_answers: Callable[[Mapping[int, int]], None] = lambda _: None,
 ) -> FastAPI:
     """Return the receiver. Its threads start and end with the application's lifespan.
 
@@ -69,6 +71,7 @@ def create_app(
         signing_secrets: Returns the active signing secrets; those of the settings when None.
         seals: Seal the text of refused bodies; without a key it is not kept.
         collectors: Shown under `/metrics` beside the receiver's own measures.
+        tell_answers: Called every few seconds, on a thread, with the answers of `/events` by status since it last was.
 
     Raises:
         ConfigurationError: No webhook key and no signing secret, or a key that is too short, or a secret that is none.
@@ -105,7 +108,9 @@ def create_app(
             settings.body_max_bytes,
         )
         app.state.readiness = Readiness(ledger.trust, lambda: commit.alive)
+        telling = asyncio.create_task(_keep_telling(measures, tell_answers))
         yield
+        telling.cancel()
         # Requests are answered by now; what a slow ledger left behind is written, then sent, for a bounded time.
         for close in (commit.close, quarantine.close, publisher.close):
             await asyncio.to_thread(close)
@@ -200,6 +205,14 @@ async def _not_as_agreed(_: Request, error: Exception) -> Response:
     return answers.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, field, cause, "See /openapi.json")
 
 
+async def _keep_telling(measures: Measures, tell: Callable[[Mapping[int, int]], None]) -> None:
+    while True:
+        await asyncio.sleep(_TELL_EVERY_S)
+        if answered := measures.take_answers():
+            with suppress(DependencyDown):  # the count is lost with the store that would have held it
+                await asyncio.to_thread(tell, answered)
+
+
 def serve(  # noqa: PLR0913  each is a part that it stands between
     settings: Settings,
     ledger: Ledger,
@@ -210,6 +223,7 @@ def serve(  # noqa: PLR0913  each is a part that it stands between
     seals: Seals | None = None,
     rooms: Sequence[APIRouter] = (),
     collectors: Sequence[Collector] = (),
+    tell_answers: Callable[[Mapping[int, int]], None] = lambda _: None,
 ) -> None:
     """Run the receiver until SIGTERM or SIGINT; then take nothing new, answer and write what is under way, return.
 
@@ -222,12 +236,20 @@ def serve(  # noqa: PLR0913  each is a part that it stands between
         seals: See `create_app`.
         rooms: Further routes on the same port, such as the operator's.
         collectors: See `create_app`.
+        tell_answers: See `create_app`.
 
     Raises:
         ConfigurationError: The key or the address is wrong.
     """
     app = create_app(
-        settings, ledger, publish, keys=keys, signing_secrets=signing_secrets, seals=seals, collectors=collectors
+        settings,
+        ledger,
+        publish,
+        keys=keys,
+        signing_secrets=signing_secrets,
+        seals=seals,
+        collectors=collectors,
+        tell_answers=tell_answers,
     )
     for room in rooms:
         app.include_router(room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -43,6 +44,7 @@ class Measures:
             registry=self._registry,
         )
         self._told_at_s: dict[int, float] = {}
+        self._untaken: Counts[int] = Counts()
 
     def is_news(self, status: int) -> bool:
         """Tell whether an answer's status was not told of within the last second; it is from now on."""
@@ -64,7 +66,13 @@ class Measures:
     def count_answer(self, status: int, duration_s: float) -> None:
         """Count an answer of `/events`."""
         self._answers[status].inc()
+        self._untaken[status] += 1
         self._duration_s.observe(duration_s)
+
+    def take_answers(self) -> Counts[int]:
+        """Return the answers of `/events` by status since this was asked last; on the event loop's thread."""
+        taken, self._untaken = self._untaken, Counts[int]()
+        return taken
 
     def show(self, name: str, description: str, read: Callable[[], float]) -> None:
         """Show a number that is read when asked for."""

@@ -35,7 +35,7 @@ _SECRETS_OF: Mapping[str, frozenset[str]] = {
         {"redis_url", "webhook_key", "webhook_key_next", "operator_key", "viewer_key", "data_key", "data_key_old"}
     ),
     "worker": frozenset({"redis_url", "client_secret", "data_key", "data_key_old"}),
-    "reconciler": frozenset({"redis_url"}),
+    "reconciler": frozenset({"redis_url", "alert_webhook_url"}),
     "flower": frozenset({"redis_url", "flower_password"}),
     "sandbox": frozenset(),
 }

@@ -39,6 +39,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hsetnx hincrby hdel exists zadd zrem",  # accept; an operator's retry and cancel
         "zrange zrevrange zrangebyscore zunion zcard zcount hvals get mget",  # the board
+        "pexpire",  # tallies for the alerts
     ),
     "worker": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND, _LISTEN, _BINDINGS),
@@ -50,6 +51,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hincrby hdel exists zadd zrem zrange zrangebyscore zscore del",  # look, forget
         "get mget set pexpire lrange hscan",  # its turn; what the broker holds
+        "zcard zcount hgetall",  # alerts
     ),
     "flower": (_CONNECT, _TOGETHER, _SCRIPTS, _LISTEN, _BINDINGS, "llen publish"),
     # A person: all that concerns jitprov, and nothing that concerns the server.
@@ -71,6 +73,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "receiver": (
         *(_LEDGER, _BY_EVENT, _BINDINGS_OF_QUEUES),
         "{prefix}acts {prefix}acts:told {prefix}quarantine:* {prefix}budget:* {prefix}cache:catalogue:*",
+        "{prefix}cache:door:*",
     ),
     "worker": (_LEDGER, "{prefix}budget:* {prefix}cache:* {prefix}flight:*", _QUEUES, _MAILBOXES, "unacked*"),
     "reconciler": (
@@ -78,6 +81,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         _BY_EVENT,
         "{prefix}quarantine:*",
         "{prefix}cache:reconciler:* {prefix}flight:reconciler",
+        # The meter as the receiver has it: only to show it.
+        "{prefix}cache:alerts {prefix}flight:alerts {prefix}budget:*",
         _QUEUES,
         "unacked",
     ),
@@ -86,7 +91,11 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 }
 # Flower asks a queue's length, the receiver only adds to it. Redis 6.2 knows no such keys: there Flower may take
 # messages, which the reconciler makes good.
-_KEYS_TO_READ: Mapping[str, tuple[str, ...]] = {"flower": ("jitprov.*",)}
+_KEYS_TO_READ: Mapping[str, tuple[str, ...]] = {
+    "flower": ("jitprov.*",),
+    "receiver": ("{prefix}cache:alerts {prefix}cache:reconciler:*",),
+    "reconciler": ("{prefix}cache:door:*",),
+}
 _KEYS_TO_WRITE: Mapping[str, tuple[str, ...]] = {"receiver": ("jitprov.*",)}
 
 _CONTROL, _EVENTS = "/0.celery.pidbox", "/0.celeryev/*"

@@ -167,7 +167,8 @@ def test_each_part_sees_only_its_own_secrets() -> None:
             "jitprov_data_key",
             "jitprov_data_key_old",
         },
-        "reconciler": {"jitprov_redis_url"},
+        # The client's id, since the meter is kept under it.
+        "reconciler": {"jitprov_redis_url", "jitprov_client_id", "jitprov_alert_webhook_url"},
         "flower": {"jitprov_redis_url", "jitprov_flower_password"},
         "operator": {
             "jitprov_redis_url",
@@ -295,6 +296,7 @@ def test_the_script_makes_every_secret(secret_files: Path) -> None:
     assert set(made) == set(COMPOSE["secrets"])
     assert {path.name: path.read_text() for path in secret_files.iterdir()} == made
     empty = {"jitprov_client_id", "jitprov_client_secret", "jitprov_webhook_key_next", "jitprov_data_key_old"}
+    empty.add("jitprov_alert_webhook_url")
     keys = {name: text for name, text in made.items() if name not in empty}
     assert len(set(keys.values())) == len(keys)
     assert min(map(len, keys.values())) >= KEY_CHARS_MIN

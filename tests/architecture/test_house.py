@@ -48,6 +48,9 @@ PLAIN_NUMBERS = {
     "flower_port",
     "redis_port",
     "sandbox_port",
+    "alert_failed_share",
+    "alert_refused_share",
+    "alert_republished",
 }
 
 

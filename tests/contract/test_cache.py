@@ -285,3 +285,14 @@ def test_work_that_is_done_stands_when_redis_dies_meanwhile(own_redis: OwnRedis,
     with cache.single_flight("token", hold_s=60, wait=never, wait_max_s=0):
         own_redis.kill()
     cache.close()
+
+
+def test_counts_add_up_and_end(shelf: Shelf) -> None:
+    """Counts by name add up, last from the last addition on, and are nobody else's."""
+    shelf.cache.add("door:1", {"202": 3, "401": 1}, ttl_s=60)
+    shelf.cache.add("door:1", {"202": 2}, ttl_s=0.2)
+
+    assert shelf.cache.counts("door:1") == {"202": 5, "401": 1}
+    assert shelf.cache.counts("door:2") == {}
+    shelf.pass_time(0.3)
+    assert shelf.cache.counts("door:1") == {}

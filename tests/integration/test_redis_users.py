@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +19,12 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from builders import a_failure, a_profile, an_opening
+from jitprov.alerts.conditions import Bounds
+from jitprov.alerts.facts import FactsOf
+from jitprov.alerts.gauges import AlertGauges
+from jitprov.alerts.keeper import Keeper
+from jitprov.alerts.schedule import Schedule
+from jitprov.alerts.tallies import door_teller, look_teller
 from jitprov.budget.rate import BudgetRate
 from jitprov.budget.redis import RedisBudget
 from jitprov.cache.redis import RedisCache
@@ -28,6 +35,7 @@ from jitprov.ledger import Claim
 from jitprov.ledger.overview import Act, Filter
 from jitprov.ledger.redis_overview import RedisOverview
 from jitprov.pipeline.chain import URGENCY
+from jitprov.pipeline.reconciler import Look
 from jitprov.sealing import Seals
 from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server, version_of
 from jitprov.stack.redis_users import USERS
@@ -72,6 +80,7 @@ NOT_OF: dict[str, tuple[str, ...]] = {
         f"GET {P}cache:token:x",
         f"MGET {P}cache:profile:x",
         f"SET {P}cache:token:x 1",
+        f"SET {P}cache:alerts 1",
         "HGETALL unacked",
         "HDEL unacked x",
         "SUBSCRIBE /0.celery.pidbox",
@@ -96,7 +105,7 @@ NOT_OF: dict[str, tuple[str, ...]] = {
         "INFO",
         f"BRPOP {QUEUE} 0.01",
         f"GET {P}cache:token:x",
-        f"HSET {P}budget:x y 1",
+        f"HINCRBY {P}cache:token:x y 1",
         "HDEL another x",
         "HDEL unacked_index x",
         "PUBLISH /0.celery.pidbox shutdown",
@@ -188,6 +197,25 @@ def look_over(ledger: RedisOverview, seen: Provisioning) -> None:
     ledger.acts()
 
 
+def judge(guarded: Guarded) -> None:
+    """Count, judge and ring as receiver and reconciler do, and show it."""
+    receiver, reconciler = guarded.ledger("receiver"), guarded.ledger("reconciler")
+    door_teller(guarded.cache("receiver"), receiver.ping)({401: 9})
+    shelf = guarded.cache("reconciler")
+    look_teller(shelf, reconciler.ping, batch=1)(Look(due=1, republished=1))
+    schedule, bounds = Schedule.read("", "UTC"), Bounds(failed_least=0)
+    facts = FactsOf(reconciler, guarded.budget("reconciler").state, shelf, schedule, bounds)
+    assert facts.now().answers == {401: 9}
+    said: list[str] = []
+    keeper = Keeper(shelf, facts.now, bounds, tell=lambda text: not said.append(text), now=reconciler.ping)
+    keeper.look(threading.Event())
+    assert any("401" in text for text in said)
+    shown = FactsOf(receiver, guarded.budget("receiver").state, guarded.cache("receiver"), schedule, bounds)
+    [up, *metrics] = AlertGauges(receiver, guarded.cache("receiver"), shown.now).collect()
+    assert up.samples[0].value == 1
+    assert any(sample.labels.get("alert") == "refusing" and sample.value for sample in metrics[0].samples)
+
+
 def pause(_: float) -> None:
     pytest.fail("nobody else holds it")
 
@@ -249,6 +277,7 @@ def test_each_part_can_do_its_work(guarded: Guarded) -> None:
         budget.pause(for_s=0.001, reason="x")
         budget.close()
     guarded.budget("receiver").state()
+    judge(guarded)
 
     assert guarded.denials() == []
 

@@ -156,6 +156,16 @@ def test_api_url_is_for_this_machine_only(api_url: str) -> None:
     assert "set JITPROV_REGION" in text
 
 
+@pytest.mark.parametrize("url", ["ftp://room.example/T0/hush", "hooks.example/T0/hush", "https://", "https://a:b/hush"])
+def test_alerts_go_to_a_web_address(url: str) -> None:
+    """Another scheme, or no host, is refused by the variable's name; the address, a secret, is not repeated."""
+    with pytest.raises(ConfigurationError, match="JITPROV_ALERT_WEBHOOK_URL") as caught:
+        read_settings(alert_webhook_url=url)
+
+    assert "hush" not in str(caught.value)
+    assert read_settings(alert_webhook_url="https://room.example:8443/T0/x").alert_webhook_url
+
+
 def test_a_time_scale_needs_a_sandbox() -> None:
     """Against the real API time cannot be scaled: the budget would be broken."""
     assert "JITPROV_TIME_SCALE" in refusal(time_scale=2.0)
