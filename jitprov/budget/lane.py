@@ -102,6 +102,10 @@ class Lane:
         self.even_us = max(self.even_us, slot_us) + self.pace.interval_us
         return self.given
 
+    def holds(self, number: int) -> bool:
+        """Tell whether a slot was given and not given up."""
+        return any(number == held for _, held in self.slots)
+
     def give_up(self, number: int, now_us: int) -> None:
         """Strike out a slot that will not be used."""
         self.slots = [slot for slot in self.slots if slot[1] != number]

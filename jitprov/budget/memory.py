@@ -75,8 +75,11 @@ class MemoryBudget:
         """See `Budget.confirm`."""
         with self._lock:
             now_us, lane = max(self._now_us(), permit.slot_us), self._lanes[permit.lane]
+            if not lane.holds(permit.number):
+                return False
             good = (
-                self._held_until_us <= now_us
+                now_us <= permit.slot_us + self._rate.good_for_us
+                and self._held_until_us <= now_us
                 and lane.paused_until_us <= now_us
                 and (permit.probe or not self._circuit.opened)
                 and not lane.owes(now_us)

@@ -25,6 +25,7 @@ class Permit:
             late permits bunch up and would break the promise.
         lane: Whose token must be used, from 0.
         number: The slot's own, in its lane; 0 in a stand-in's permit.
+        made: Which meter gave it: a lost one's slots do not hold in the next.
         slot_us: The slot by the meter's clock, in microseconds.
         slot_at_s: The slot by the caller's steady count; the meter's clock was at `slot_us` then, or up to `took_s`
             later.
@@ -37,6 +38,7 @@ class Permit:
     good_for_s: float
     lane: int = 0
     number: int = 0
+    made: str = ""
     slot_us: int = 0
     slot_at_s: float = 0.0
     took_s: float = 0.0
@@ -151,7 +153,8 @@ class Budget(Protocol):
     def confirm(self, permit: Permit) -> bool:
         """Tell, when its slot has come, whether a permit still holds; if not, it is given up: ask again.
 
-        It does not when a pause came, the circuit opened, or others' calls took its place.
+        It does not when a pause came, the circuit opened, others' calls took its place, the meter was lost, or the slot
+        was longer ago than `good_for`. Safe to repeat: what was given up once stays so.
         """
         ...
 

@@ -33,8 +33,8 @@ From 1. also: when the limit is lowered, the meter waits until what the last min
 needs (at most `keep`), and the first window with a new slot keeps the new limit. When it is raised, what was waited for
 is given back at once. `even` is never later than `keep` (and B * T) after the last slot: by then the window is empty.
 
-Not covered: a step forward of the store's clock (a step back is, see reserve.lua), and calls that others make with the
-same token until the API's answer tells of them.
+Not covered: a burst given anew after a step forward of the store's clock (the even pace is covered, see confirm.lua; a
+step back is, see reserve.lua), and calls that others make with the same token until the API's answer tells of them.
 """
 
 from __future__ import annotations

@@ -167,6 +167,7 @@ class RedisBudget:
             good_for_s,
             lane=chosen[index],
             number=number,
+            made=made[index],
             slot_us=int(slot_us),
             slot_at_s=answered_s + wait_us / MICROSECONDS,
             took_s=took_s,
@@ -176,7 +177,7 @@ class RedisBudget:
 
     def confirm(self, permit: Permit) -> bool:
         """See `Budget.confirm`."""
-        args = [permit.number, permit.slot_us, int(permit.probe), self._rate.keep_us]
+        args = [permit.number, permit.made, int(permit.probe), self._rate.keep_us, self._rate.good_for_us]
         return bool(self._ask("confirm", self._keys([permit.lane]), args))
 
     def heard(self, permit: Permit, reading: Reading) -> None:

@@ -35,14 +35,15 @@ local function lane_of(key, slots)
     -- The clock was set back (by more than this): move everything with it, or the meter would stand still meanwhile.
     local back = lane.seen_us - now
     lane.seen_us, lane.even_us, lane.heard_us, lane.ends_to_us = now, lane.even_us - back, nil, nil
-    lane.floor_us = lane.even_us
+    lane.floor_us = lane.floor_us - back
     redis.call('HSET', key, 'seen_us', whole(now), 'even_us', whole(lane.even_us), 'floor_us', whole(lane.floor_us))
     redis.call('HDEL', key, 'heard_us', 'ends_to_us')
     if lane.paused_until_us then
       lane.paused_until_us = lane.paused_until_us - back
       redis.call('HSET', key, 'paused_until_us', whole(lane.paused_until_us))
     end
-    redis.call('DEL', slots)
+    local given = redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')
+    for index = 1, #given, 2 do redis.call('ZADD', slots, whole(given[index + 1] - back), given[index]) end
   end
   lane.paused_until_us, lane.debt = lane.paused_until_us or 0, lane.debt or 0
   return lane

@@ -228,6 +228,16 @@ def test_a_confirmed_slot_holds_until_a_pause_comes(budget: Budget) -> None:
     assert permitted(budget.reserve(wait_max_s=0)).wait_s == 0
 
 
+def test_what_was_given_up_once_stays_so(budget: Budget) -> None:
+    """A confirm whose answer was lost is asked again: it must not use a slot that is somebody else's by now."""
+    permit = permitted(budget.reserve(wait_max_s=0))
+    budget.hold(for_s=30, reason="people")
+    assert not budget.confirm(permit)
+    budget.resume()
+
+    assert not budget.confirm(permit)
+
+
 def answered(permit: Permit, *, allowed: int = 20, count: int = 1, reset_s: int = 60) -> Reading:
     sent_s = permit.slot_at_s
     return Reading(allowed, count, reset_s, sent_s, sent_s + 0.001)
@@ -417,20 +427,53 @@ def test_a_lost_meter_has_no_burst(client: Any, key_prefix: str) -> None:
     assert refused(budget.reserve(wait_max_s=0)).reason == "busy"
 
 
+def test_a_lost_meters_slots_do_not_hold_in_the_next(client: Any, key_prefix: str) -> None:
+    """A worker that knew nothing may ask the new meter first: nobody's old slot may be used beside what it gets."""
+    before = RedisBudget(client, key_prefix, owner="client", rate=SLOW)
+    first, second = (permitted(before.reserve(wait_max_s=60)) for _ in range(2))
+    for key in list(client.scan_iter(f"{key_prefix}*")):
+        client.delete(key)
+    after = RedisBudget(client, key_prefix, owner="client", rate=SLOW)
+    new = permitted(after.reserve(wait_max_s=60))
+
+    assert new.number == first.number
+    assert [before.confirm(permit) for permit in (first, second)] == [False, False]
+    assert after.confirm(new)
+
+
 def test_a_clock_set_back_neither_stops_nor_frees_the_meter(client: Any, key_prefix: str) -> None:
     """After Redis' clock was set back an hour, slots go on an interval apart and a pause keeps its rest."""
     budget = RedisBudget(client, key_prefix, owner="client", rate=SLOW)
     permitted(budget.reserve(wait_max_s=0))
-    permitted(budget.reserve(wait_max_s=60))
+    waiting = permitted(budget.reserve(wait_max_s=60))
     budget.pause(for_s=5, reason="429")
     (meter,) = (key for key in client.scan_iter(f"{key_prefix}*") if not key.endswith(":slots"))
-    for field in ("seen_us", "even_us", "paused_until_us"):
+    for field in ("seen_us", "even_us", "floor_us", "paused_until_us"):
         client.hincrby(meter, field, 3_600_000_000)
+    for number in ("1", "2"):
+        client.zincrby(f"{meter}:slots", 3_600_000_000, number)
 
     wait_s = permitted(budget.reserve(wait_max_s=60)).wait_s
 
     assert 2 * INTERVAL_S - SLACK_S < wait_s <= 2 * INTERVAL_S + SLACK_S
     assert 5 - SLACK_S < budget.state().paused_s <= 5 + SLACK_S
+    time.sleep(max(0.0, waiting.slot_at_s - time.monotonic()))
+    assert not budget.confirm(waiting)  # for the pause
+    assert permitted(budget.reserve(wait_max_s=60)).wait_s == pytest.approx(2 * INTERVAL_S, abs=SLACK_S)
+
+
+def test_a_clock_set_forward_does_not_double_the_pace(client: Any, key_prefix: str) -> None:
+    """The meter takes what it gave for long gone then, and gives anew: whoever still waits for a slot asks again."""
+    budget = RedisBudget(client, key_prefix, owner="client", rate=BudgetRate.of(300, headroom=0.02))
+    permitted(budget.reserve(wait_max_s=0))
+    waiting = permitted(budget.reserve(wait_max_s=60))
+    (meter,) = (key for key in client.scan_iter(f"{key_prefix}*") if not key.endswith(":slots"))
+    for field in ("seen_us", "even_us", "floor_us"):
+        client.hincrby(meter, field, -30_000_000)
+    client.zincrby(f"{meter}:slots", -30_000_000, str(waiting.number))
+    time.sleep(waiting.wait_s)
+
+    assert not budget.confirm(waiting)
 
 
 def test_the_meter_does_not_grow(client: Any, key_prefix: str) -> None:
