@@ -177,7 +177,7 @@ class RedisBudget:
 
     def confirm(self, permit: Permit) -> bool:
         """See `Budget.confirm`."""
-        args = [permit.number, permit.made, int(permit.probe), self._rate.keep_us, self._rate.good_for_us]
+        args: Words = [permit.number, permit.made, int(permit.probe), self._rate.keep_us, self._rate.good_for_us]
         return bool(self._ask("confirm", self._keys([permit.lane]), args))
 
     def heard(self, permit: Permit, reading: Reading) -> None:
