@@ -205,12 +205,15 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})  # noqa: S310  checked above
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.status, json.loads(answer.read())
+            return answer.status, _read(answer.read())
     except urllib.error.HTTPError as error:
-        text = error.read()
-        try:
-            return error.code, json.loads(text)
-        except ValueError:
-            return error.code, text.decode(errors="replace")
+        return error.code, _read(error.read())
     except OSError:
         end_with_error(f"the receiver at {escape(url)} does not answer. Is it up? jitprov doctor", Exit.DEPENDENCY_DOWN)
+
+
+def _read(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # something else answers there
+        return text.decode(errors="replace")

@@ -15,7 +15,9 @@ from jitprov.budget import ENDLESS_S, Budget, BudgetState
 from jitprov.cli.output import Json, emit_json, err, out
 from jitprov.settings import settings
 
-app = typer.Typer(help="Why are calls held back? Pause, resume, slow them.", invoke_without_command=True)
+app = typer.Typer(
+    help="Why are calls held back? Pause, resume, slow them.\n\nExample: jitprov budget", invoke_without_command=True
+)
 
 _DURATION = re.compile(r"(\d+)([smh]?)")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -47,14 +49,20 @@ def pause(
     reason: Annotated[str, typer.Option(help="Shown to everybody who asks why.")] = "paused by an operator",
     json_: Json = False,
 ) -> None:
-    """Send nothing to the API, from no worker, until the time is over or `resume`."""
+    """Send nothing to the API, from no worker, until the time is over or `resume`.
+
+    Example: jitprov budget pause --for 10m --reason "Genesys asked us to"
+    """
     for_s = _seconds(for_) if for_ else ENDLESS_S
     _with_meter(lambda budget: budget.hold(for_s=for_s, reason=reason[:200]), json_=json_)
 
 
 @app.command()
 def resume(json_: Json = False) -> None:
-    """End the operators' pause; let an open circuit be probed at once. A pause that the API asked for stays."""
+    """End the operators' pause; let an open circuit be probed at once. A pause that the API asked for stays.
+
+    Example: jitprov budget resume
+    """
     _with_meter(lambda budget: budget.resume(), json_=json_)
 
 
@@ -63,7 +71,10 @@ def rate(
     per_min: Annotated[int, typer.Argument(help="Calls per minute and token; the setting's limit lifts it.")],
     json_: Json = False,
 ) -> None:
-    """Lower the limit in force while everything runs; holds until it is set again."""
+    """Lower the limit in force while everything runs; holds until it is set again.
+
+    Example: jitprov budget rate 120
+    """
     _with_meter(lambda budget: budget.set_rate(per_min), json_=json_)
 
 

@@ -75,6 +75,8 @@ def demo(
     Starts Redis, a sandbox of Genesys Cloud, receiver, worker, reconciler and Flower, lets the agents sign in, and
     checks the result in the sandbox. Exit code 0 only if every agent has exactly the rules' skills, exactly one
     phone, its station set, and the limit was never exceeded.
+
+    Example: jitprov demo --agents 50 --keep
     """
     folder = Path(tempfile.mkdtemp(prefix="jitprov-demo-"))
     # The demo never reaches a real organization, whatever the environment says.

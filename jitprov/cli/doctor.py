@@ -216,6 +216,8 @@ def doctor(
     After a loss of Redis, --acknowledge-empty lets the ledger go on as it is now: a minute later events are taken
     again, and for as long as ended provisionings are kept a phone is looked for before it is made. What the lost
     ledger had accepted and not finished is gone with it: have the sender repeat those events.
+
+    Example: jitprov doctor --settings
     """
     chosen = settings()
     if acknowledge_empty:

@@ -35,7 +35,10 @@ def register(app: typer.Typer) -> None:
 
 
 def receiver() -> None:
-    """The webhook: takes events, writes them to the ledger, enqueues chains."""
+    """The webhook: takes events, writes them to the ledger, enqueues chains; and the board, on the same port.
+
+    Example: jitprov receiver
+    """
     from jitprov.alerts.assembly import facts_of  # noqa: PLC0415  each part loads only what it needs
     from jitprov.alerts.gauges import AlertGauges  # noqa: PLC0415
     from jitprov.alerts.tallies import door_teller  # noqa: PLC0415
@@ -107,7 +110,10 @@ def worker(ctx: typer.Context) -> None:
 
 
 def flower(ctx: typer.Context) -> None:
-    """Flower, with its password always on; further options go to `celery flower`."""
+    """Flower, with its password always on; further options go to `celery flower`.
+
+    Example: jitprov flower --max_tasks=50000
+    """
     import flowerconfig  # noqa: PLC0415  refuses without a password, before Flower would start open
 
     settings().data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -156,7 +162,10 @@ def sandbox(
     control_port: Annotated[int | None, typer.Option(help="Control port; 0 takes a free one.")] = None,
     time_scale: Annotated[float | None, typer.Option(help="Sandbox seconds per real second.")] = None,
 ) -> None:
-    """A stand-in Genesys Cloud on this machine, with rate limit, late stations and faults on demand."""
+    """A stand-in Genesys Cloud on this machine, with rate limit, late stations and faults on demand.
+
+    Example: jitprov sandbox --port 8100 --time-scale 8
+    """
     from jitprov.sandbox.options import OptionError, SandboxOptions  # noqa: PLC0415
     from jitprov.sandbox.server import serve  # noqa: PLC0415
 

@@ -92,6 +92,8 @@ def replay(entry_ids: EntryIds = None, all_: All = False, json_: Json = False) -
     """Read refused bodies again, as if they came now: after a setting was mended, or jitprov.
 
     What is taken now leaves the quarantine; what is still refused stays. Events that were taken already open nothing.
+
+    Example: jitprov quarantine replay --all
     """
     warden = make_warden(settings())
     results = [warden.replay(entry_id) for entry_id in _chosen(warden, entry_ids, all_=all_)]
@@ -106,7 +108,10 @@ def replay(entry_ids: EntryIds = None, all_: All = False, json_: Json = False) -
 
 @quarantine.command()
 def drop(entry_ids: EntryIds = None, all_: All = False, json_: Json = False) -> None:
-    """Drop refused bodies for good, text and all."""
+    """Drop refused bodies for good, text and all.
+
+    Example: jitprov quarantine drop ID
+    """
     warden = make_warden(settings())
     dropped = [entry_id for entry_id in _chosen(warden, entry_ids, all_=all_) if warden.drop(entry_id)]
     if json_:

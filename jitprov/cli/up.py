@@ -34,6 +34,8 @@ def up(
 
     With JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET it works on the organization of JITPROV_REGION; without them
     on a sandbox of its own. Data and keys stay in JITPROV_DATA_DIR; Ctrl-C stops everything.
+
+    Example: jitprov up
     """
     chosen = settings()
     with Stack(chosen, data_dir=chosen.data_dir, time_scale=time_scale, tell=err.print) as running:

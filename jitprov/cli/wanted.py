@@ -12,6 +12,7 @@ import typer
 
 from jitprov.cli.output import Exit, end_with_error
 from jitprov.domain.provisioning import State, Step
+from jitprov.errors import StepError
 from jitprov.ledger.overview import Filter
 
 _AGO = re.compile(r"(\d{1,6})([mhd])")
@@ -26,8 +27,24 @@ AnyIdOrNone = Annotated[
     typer.Argument(help="Task id of any step, provisioning, user or event id, or e-mail address.", show_default=False),
 ]
 AtStep = Annotated[Step | None, typer.Option("--step", help="Only at this step.")]
+
+
+def _codes(begun: str) -> list[str]:
+    """Return the codes that begin so, for the shell's completion."""
+    kinds, codes = [StepError], set[str]()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if not kind.__subclasses__():
+            codes.add(kind.code)
+    return sorted(code for code in codes if code.startswith(begun))
+
+
 WithError = Annotated[
-    str, typer.Option("--error", help="Only with this code, such as skill_unknown.", show_default=False)
+    str,
+    typer.Option(
+        "--error", help="Only with this code, such as skill_unknown.", show_default=False, autocompletion=_codes
+    ),
 ]
 OfDepartment = Annotated[
     str, typer.Option("--department", help="Only of this department; the whole name, case aside.", show_default=False)
