@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +102,14 @@ def test_rules_and_dashboard_are_whole() -> None:
     for expression in expressions():
         assert expression.count("(") == expression.count(")")
         assert named(expression) or expression.startswith("up{")
+
+
+def test_rules_ring_when_they_should() -> None:
+    """Prometheus' own tool reads the rules, and plays the cases of rules_test.yml."""
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool: apt-get install prometheus")
+    for command in (["check", "config", "prometheus.yml"], ["test", "rules", "rules_test.yml"]):
+        done = subprocess.run(
+            ["promtool", *command], cwd=PROJECT / "deploy/prometheus", capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
