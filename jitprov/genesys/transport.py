@@ -162,9 +162,11 @@ class Transport:
                     self._sort(answer, began_s, permit, safe=True)
         except Unavailable as error:
             raise self._still_down(error, tell_failure(self._budget, permit, error.message)) from None
-        except StepError:
-            tell_success(self._budget, permit)  # it answered: what it has against this read is not asked here
+        except RateLimited:
+            tell_success(self._budget, permit)
             raise
+        except StepError:
+            pass  # it answered: what it has against this read is nothing against the request that waits
         tell_success(self._budget, permit)
 
     def _still_down(self, error: Unavailable, open_s: float) -> BudgetDenied:

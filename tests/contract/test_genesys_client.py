@@ -608,6 +608,18 @@ def test_a_create_is_no_probe(office: Office) -> None:
     assert office.budget.state().circuit == "closed"
 
 
+def test_what_the_probe_is_refused_fails_no_create(office: Office) -> None:
+    """An organization that does not let the client read the probe's route has answered: the create goes on."""
+    worker, user_id = office.worker(), office.user()
+    setup = worker.catalogue.phone_setup()
+    break_circuit(office, worker, times=office.failures_max)
+    fault(office, {"kind": "status", "code": 403}, route="/api/v2/organizations/me", method="GET")
+
+    worker.client.create_phone(user_id, "a phone", setup)
+
+    assert office.budget.state().circuit == "closed"
+
+
 # --- the token ----------------------------------------------------------------------------------------------------
 
 
