@@ -44,7 +44,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "worker": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND, _LISTEN, _BINDINGS),
         "time hget hmget hgetall hset hsetnx hincrby hdel zadd zrem zrange zrevrange zremrangebyscore",  # ledger, meter
-        "zcount",  # meter
+        "zcount zscore",  # meter
         "get mget set pexpire rpush",  # shelf; messages given back
     ),
     "reconciler": (

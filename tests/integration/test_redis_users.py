@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from jitprov.alerts.gauges import AlertGauges
 from jitprov.alerts.keeper import Keeper
 from jitprov.alerts.schedule import Schedule
 from jitprov.alerts.tallies import door_teller, look_teller
+from jitprov.budget import Permit, Reading
 from jitprov.budget.rate import BudgetRate
 from jitprov.budget.redis import RedisBudget
 from jitprov.cache.redis import RedisCache
@@ -216,6 +218,31 @@ def judge(guarded: Guarded) -> None:
     assert any(sample.labels.get("alert") == "refusing" and sample.value for sample in metrics[0].samples)
 
 
+def spend(budget: RedisBudget) -> None:
+    """Ask the meter all that a worker asks."""
+    permit = budget.reserve(wait_max_s=10)
+    assert isinstance(permit, Permit)
+    budget.confirm(permit)
+    budget.heard(permit, Reading(300, 3, 30, permit.slot_at_s, permit.slot_at_s + 0.001))
+    budget.reserve(wait_max_s=0)
+    budget.failed(permit, "503")
+    budget.succeeded(replace(permit, failures=1))
+    budget.hold(for_s=0.05, reason="x")
+    budget.confirm(permit)
+    budget.pause(for_s=0.001, reason="x")
+    budget.close()
+
+
+def steer(budget: RedisBudget) -> None:
+    """Ask the meter all that people ask."""
+    budget.hold(for_s=0.001, reason="x")
+    budget.resume()
+    budget.set_rate(299)
+    budget.set_rate(300)
+    budget.state()
+    budget.close()
+
+
 def pause(_: float) -> None:
     pytest.fail("nobody else holds it")
 
@@ -272,11 +299,9 @@ def test_each_part_can_do_its_work(guarded: Guarded) -> None:
             assert cache.get(key) == b"1"
         cache.close()
     for user in ("worker", "operator"):
-        budget = guarded.budget(user)
-        budget.reserve(wait_max_s=10)
-        budget.pause(for_s=0.001, reason="x")
-        budget.close()
-    guarded.budget("receiver").state()
+        spend(guarded.budget(user))
+    for user in ("receiver", "operator"):
+        steer(guarded.budget(user))
     judge(guarded)
 
     assert guarded.denials() == []
