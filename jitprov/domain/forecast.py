@@ -15,8 +15,8 @@ from jitprov.domain.provisioning import Provisioning, Step
 from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
 from jitprov.domain.skills import diff_skills
 
-# Real seconds from a sign-in's event to its first message in a worker's hands, and from a call's slot to the moment the
-# next step asks for its own slot.
+# Estimates, held by no test (docs/decisions/0014), in real seconds: from a sign-in's event to its first message in a
+# worker's hands, and from a call's slot to the moment the next step asks for its own slot.
 _ARRIVAL_S = 0.6
 _CALL_S = 0.03
 

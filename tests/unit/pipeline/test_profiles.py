@@ -17,6 +17,8 @@ from jitprov.ledger.memory import MemoryLedger
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.sealing import Seals
 
+SEALS = Seals("d" * 40)
+
 
 class Office:
     def __init__(self, clock: FixedClock) -> None:
@@ -25,9 +27,9 @@ class Office:
         self.cache = MemoryCache(clock.monotonic_s)
         self.organization = FakeOrganization()
 
-    def reader(self, **changes: Any) -> ProfileReader:
+    def reader(self, *, seals: Seals = SEALS, **changes: Any) -> ProfileReader:
         parts: Any = self.organization
-        return ProfileReader(parts, self.cache, self.ledger, self.clock, Seals("d" * 40), **changes)
+        return ProfileReader(parts, self.cache, self.ledger, self.clock, seals, **changes)
 
     def sign_in(self, count: int, *, known: bool = True) -> list[Profile]:
         profiles = [a_profile(skills=(a_skill("", 2.0, "s"),)) for _ in range(count)]
@@ -65,6 +67,24 @@ def test_a_read_asks_for_no_more_than_the_api_takes(office: Office) -> None:
     assert max(len(users) for users in asked) == USERS_PER_GET
     assert asked[0][0] == profiles[-1].user_id
     assert all(len(set(users)) == len(users) for users in asked)
+
+
+def test_nothing_is_read_ahead_that_could_not_be_sealed(office: Office) -> None:
+    """Without a key nobody's profile is kept for later: each agent is read alone, and nothing lies in the cache."""
+    profiles = office.sign_in(2)
+    reader = office.reader(seals=Seals(""))
+
+    assert [reader.of(profile.user_id) for profile in profiles] == profiles
+    assert [call[1] for call in office.organization.calls] == [(profile.user_id,) for profile in profiles]
+
+
+def test_what_another_key_sealed_is_read_anew(office: Office) -> None:
+    """A profile read ahead before the data key was changed is no use after it, and costs a read, not an agent."""
+    first, second = office.sign_in(2)
+    office.reader().of(first.user_id)
+
+    assert office.reader(seals=Seals("e" * 40)).of(second.user_id) == second
+    assert office.organization.names() == ["get_users", "get_users"]
 
 
 def test_a_profile_read_ahead_grows_old(office: Office) -> None:

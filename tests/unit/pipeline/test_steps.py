@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,16 @@ from fake_organization import Agent, FakeOrganization, a_kit
 from jitprov.domain import provisioning as moves
 from jitprov.domain.agent import RatedSkill, WantedState
 from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, Step
-from jitprov.errors import AgentGone, LeaseLost, NotYetConsistent, OutcomeUnknown, SkillUnknown, StationLate
+from jitprov.errors import (
+    AgentGone,
+    LeaseLost,
+    NotYetConsistent,
+    OutcomeUnknown,
+    Refused,
+    SkillUnknown,
+    StationLate,
+    StepError,
+)
 from jitprov.pipeline import steps
 from jitprov.pipeline.steps import STEPS
 
@@ -166,6 +176,43 @@ def test_replacing_by_nothing_takes_all_skills_away(org: FakeOrganization) -> No
     steps.patch_skills(record, a_kit(org))
 
     assert org.calls == [("put_routing_skills", agent.profile.user_id, {})]
+
+
+@pytest.mark.parametrize("refusal", [Refused("400", http_status=400), NotYetConsistent("404", http_status=404)])
+def test_skills_made_anew_since_are_sent_by_their_new_ids(
+    org: FakeOrganization, agent: Agent, refusal: StepError
+) -> None:
+    """When the API does not take the skills, they are resolved again, and sent once more if their ids have changed."""
+    record = a_record(agent, Step.PATCH_SKILLS)
+    org.known_skills["Customer_Service"] = "its new id"
+
+    def refuses_the_old(name: str, apply: Callable[[], Any]) -> Any:
+        if name == "patch_routing_skills" and "its new id" not in org.calls[-1][2]:
+            raise refusal
+        return apply()
+
+    org.meddle = refuses_the_old
+
+    found = steps.patch_skills(record, a_kit(org))
+
+    assert agent.skills == {"its new id": 1.0}
+    assert found.wanted is not None
+    assert [skill.skill_id for skill in found.wanted.skills] == ["its new id"]
+    assert org.names() == ["patch_routing_skills", "forget_skills", "patch_routing_skills"]
+
+
+def test_skills_that_are_refused_for_another_reason_stay_refused(org: FakeOrganization, agent: Agent) -> None:
+    """When nothing has changed about the skills, nothing is sent again, and the API's refusal is what is told."""
+
+    def refuses(name: str, _: Callable[[], Any]) -> Any:
+        raise Refused(name, http_status=400)
+
+    org.meddle = refuses
+
+    with pytest.raises(Refused, match="patch_routing_skills"):
+        steps.patch_skills(a_record(agent, Step.PATCH_SKILLS), a_kit(org))
+
+    assert org.names() == ["patch_routing_skills", "forget_skills"]
 
 
 # --- create_phone -------------------------------------------------------------------------------------------
