@@ -25,7 +25,7 @@ from jitprov.cli import (
 )
 from jitprov.cli.output import Exit, end_with_error, say
 from jitprov.errors import ConfigurationError, DependencyDown, JitprovError
-from jitprov.settings import misspelt_variables
+from jitprov.settings import misspelt_variables, settings
 
 app = typer.Typer(
     name="jitprov",
@@ -73,7 +73,7 @@ def main() -> None:
     except ConfigurationError as error:
         end_with_error(escape(str(error)), Exit.CONFIGURATION)
     except DependencyDown as error:
-        end_with_error(escape(str(error)), Exit.DEPENDENCY_DOWN)
+        end_with_error(escape(str(error) + doctor.aim_hint(error, settings())), Exit.DEPENDENCY_DOWN)
     except JitprovError as error:
         end_with_error(escape(str(error)), Exit.ERROR)
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from jitprov.errors import ConfigurationError
 from jitprov.settings import settings
 from jitprov.wiring import make_ledger, make_overview
 
+_WIDE_COLUMNS = 110
 _COLOURS = {State.READY: "green", State.FAILED: "bold red", State.WAITING: "yellow", State.RUNNING: "cyan"}
 
 
@@ -86,18 +87,20 @@ def list_agents(
 
 
 def _list_table(records: Sequence[Provisioning]) -> Table:
-    # Fits 100 columns: the id that `show` and `retry` take stays whole; the cause is a word, `show` has the sentence.
+    # The id that `show` and `retry` take stays whole; the cause is a word, `show` has the sentence. A narrow screen
+    # keeps who, which id and why, and goes without step and instant.
+    wide = out.width >= _WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in (("state", 9), ("step", 14), ("accepted", 8), ("task id", 36)):
-        table.add_column(column, no_wrap=True, min_width=width)
+        if wide or column in {"state", "task id"}:
+            table.add_column(column, no_wrap=True, min_width=width)
     table.add_column("why", overflow="fold", min_width=12)
     table.add_column("agent", overflow="ellipsis", no_wrap=True)
     for record in records:
         profile = record.findings.profile
         table.add_row(
             _coloured(record.state),
-            record.step,
-            f"{record.accepted_at:%H:%M:%S}",
+            *((record.step, f"{record.accepted_at:%H:%M:%S}") if wide else ()),
             record.task_id(),
             escape(_why(record)),
             escape(profile.name) if profile else "",

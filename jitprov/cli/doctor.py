@@ -171,10 +171,17 @@ _CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...] = (
     ("Redis", check_redis),
     ("ledger", check_ledger),
     ("workers", check_workers),
-    ("doors", check_doors),
+    ("receiver, Flower, reconciler", check_doors),
     ("rules", check_rules),
     ("Genesys Cloud", check_genesys),
 )
+
+
+def aim_hint(error: DependencyDown, chosen: Settings) -> str:
+    """Return what to add for somebody whose shell does not know where the stack's Redis is; empty for all others."""
+    if "redis_url" in chosen.model_fields_set or "JITPROV_REDIS_URL" not in str(error):
+        return ""
+    return ". JITPROV_REDIS_URL is not set here: with `jitprov up` or `demo --keep`, source the file that they print"
 
 
 def examine(chosen: Settings) -> list[Check]:
@@ -184,7 +191,7 @@ def examine(chosen: Settings) -> list[Check]:
         try:
             found.extend(check(chosen))
         except DependencyDown as error:
-            found.append(Check(name, "down", str(error), "Start it, or mend its address"))
+            found.append(Check(name, "down", str(error), "Start it, or mend its address" + aim_hint(error, chosen)))
         except ConfigurationError as error:
             found.append(Check(name, "configuration", str(error), "Mend it and run `jitprov doctor` again"))
         except StepError as error:

@@ -15,7 +15,11 @@ SCHEMA = 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
-out = Console(highlight=False)
+# What is read by `grep` or kept in a file is not a screen: there no name may be cut to fit 80 columns.
+_PIPED_COLUMNS = 200
+_PIPED = None if sys.stdout.isatty() else _PIPED_COLUMNS
+
+out = Console(highlight=False, width=_PIPED)
 err = Console(stderr=True, highlight=False)
 
 

@@ -87,8 +87,13 @@ def allowance_of(chosen: Settings, *, limit_per_min: int = 0, tokens: int = 1) -
     )
 
 
-def draw(now: Snapshot, *, elapsed_s: float) -> RenderableType:
-    """Return the picture: a bar of agents by state, the budget, and what waits for what."""
+def draw(now: Snapshot, *, elapsed_s: float | None = None) -> RenderableType:
+    """Return the picture: a bar of agents by state, the budget, and what waits for what.
+
+    Args:
+        now: What was read.
+        elapsed_s: Real seconds since the first sign-in, where it is known.
+    """
     ready, failed = now.counts[State.READY], now.counts[State.FAILED]
     arrived = sum(now.counts.values())
     table = Table.grid(padding=(0, 2))
@@ -121,8 +126,9 @@ def draw(now: Snapshot, *, elapsed_s: float) -> RenderableType:
         or "nobody waits for anything but the budget"
     )
     table.add_row("waits", why)
+    since = f"{elapsed_s:.0f} s since the first sign-in   " if elapsed_s is not None else ""
     left = f"about {now.time_left_s:.0f} s left" if now.time_left_s is not None else ""
-    return Group(table, Text(f"{elapsed_s:.0f} s since the first sign-in   {left}", style="dim"))
+    return Group(table, Text(since + left, style="dim"))
 
 
 def steps_line() -> str:

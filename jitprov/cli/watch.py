@@ -61,11 +61,11 @@ def top(
         else:
             out.print(_picture(now, causes))
         return
-    began, stop = ledger.ping(), threading.Event()
+    stop = threading.Event()
     with Live(console=out, screen=True, auto_refresh=False) as live:
         while True:
             now, causes = look()
-            live.update(_picture(now, causes, (ledger.ping() - began).total_seconds()), refresh=True)
+            live.update(_picture(now, causes), refresh=True)
             stop.wait(every)
 
 
@@ -75,11 +75,11 @@ def _causes(ledger: Ledger, failed: int) -> Counter[str]:
     return Counter(record.failure.code for record in ledger.page((State.FAILED,), limit=failed) if record.failure)
 
 
-def _picture(now: Snapshot, causes: Counter[str], elapsed_s: float = 0.0) -> RenderableType:
-    lines: list[RenderableType] = [draw(now, elapsed_s=elapsed_s)]
+def _picture(now: Snapshot, causes: Counter[str]) -> RenderableType:
+    lines: list[RenderableType] = [draw(now)]
     lines += [Text(f"failed {number}: {code}", style="bold red") for code, number in causes.most_common(_CAUSES_SHOWN)]
     if causes:
-        lines.append(Text("Next: jitprov list --state failed", style="dim"))
+        lines.append(Text("Next: jitprov list --failed", style="dim"))
     return Group(*lines)
 
 
