@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from jitprov.sandbox.options import SandboxOptions
 
 WINDOW_S = 60.0
+# Sums of floats differ by less; who waited as long as told is let in all the same.
+_ROUNDING_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Meter:
         return self._sliding(now_s, options) if options.window == "sliding" else self._fixed(now_s, options)
 
     def _fixed(self, now_s: float, options: SandboxOptions) -> Verdict:
-        if self.opened_s is None or now_s >= self.opened_s + WINDOW_S:
+        if self.opened_s is None or now_s >= self.opened_s + WINDOW_S - _ROUNDING_S:
             self.opened_s, self.count = now_s, 0
         elapsed_s = now_s - self.opened_s
         by_others = math.ceil(options.background_per_min * elapsed_s / WINDOW_S)
@@ -70,7 +72,7 @@ class Meter:
 
     def _sliding(self, now_s: float, options: SandboxOptions) -> Verdict:
         times, allowed, by_others = self.admitted_at_s, options.limit_per_min, options.background_per_min
-        while times and times[0] <= now_s - WINDOW_S:
+        while times and times[0] <= now_s - WINDOW_S + _ROUNDING_S:
             times.popleft()
         used = len(times) + by_others
         admitted = used < allowed
