@@ -141,10 +141,14 @@ def test_without_priorities_agents_go_as_they_come(morning: Morning) -> None:
 
 
 def test_what_waits_for_its_turn_is_seen_in_the_broker(morning: Morning) -> None:
-    """A message with a priority lies in a list of its own, which the look into the broker finds."""
+    """A message with a priority lies in a list of its own, which the look into the broker finds amid rubbish."""
     (user_id,) = morning.sign_in("low", 1)
     record = morning.ledger.find(user_id)
     assert record is not None
+
+    with Redis.from_url(morning.redis_url) as client:
+        client.lpush(task_name(ENTRANCE), "no message", "[]", "{}")
+        client.hset("unacked", "tag", "[7]")
 
     told = morning.python(
         "import sys; from jitprov.domain.provisioning import ENTRANCE; from jitprov.pipeline import chain; "
