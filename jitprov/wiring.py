@@ -154,10 +154,6 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
     clock = RealClock(settings.time_scale)
     tokens = TokenSource(settings, cache, clock, budget)
     rules = LivingRules(settings.rules_file, clock.monotonic_s, functools.partial(_note_refused_rules, cache))
-    book = rules.in_force()
-    if book.named("languages") or book.asks_utilization or book.asks_access:
-        # Better no worker than one that leaves out what the rules say.
-        raise ConfigurationError("the rules give languages, utilization or access, which no step gives agents yet")
     transport = Transport(settings, budget, clock, tokens)
     genesys, access = GenesysClient(transport), AccessClient(transport)
     return Services(

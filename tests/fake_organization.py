@@ -16,7 +16,7 @@ from uuid import uuid4
 from builders import a_profile
 from fixed_clock import FixedClock
 from jitprov.cache.memory import MemoryCache
-from jitprov.domain.agent import Phone, Profile, RatedSkill, WantedState
+from jitprov.domain.agent import Granted, MediaShare, Phone, Profile, RatedLanguage, RatedSkill, WantedState
 from jitprov.domain.clock import Clock
 from jitprov.errors import NotYetConsistent, SkillUnknown
 from jitprov.genesys.stations import StationLore
@@ -43,6 +43,8 @@ class Agent:
     skills: dict[str, float] = field(default_factory=dict)
     phones: list[Phone] = field(default_factory=list)
     default_station: str = ""
+    languages: dict[str, float] = field(default_factory=dict)
+    shares: tuple[MediaShare, ...] = ()
 
 
 class FakeOrganization:
@@ -177,6 +179,32 @@ class FakeOrganization:
     def forget_skills(self) -> None:
         self.calls.append(("forget_skills",))
 
+    def patch_languages(self, user_id: str, languages: Sequence[RatedLanguage]) -> None:
+        rated = {language.language_id: language.proficiency for language in languages}
+        self._call(lambda: self.agents[user_id].languages.update(rated), "patch_languages", user_id, rated)
+
+    def put_utilization(self, user_id: str, shares: Sequence[MediaShare]) -> None:
+        def apply() -> None:
+            self.agents[user_id].shares = tuple(shares)
+
+        self._call(apply, "put_utilization", user_id, tuple(shares))
+
+    def utilization(self) -> dict[str, MediaShare]:
+        return {"call": MediaShare("call", 1, ()), "email": MediaShare("email", 1, ("call", "chat"))}
+
+    def forget(self) -> None:
+        self.calls.append(("forget",))
+
+    def resolved(self, wanted: WantedState) -> WantedState:
+        languages = tuple(replace(each, language_id=f"id-of-{each.name}") for each in wanted.languages)
+        return replace(wanted, languages=languages)
+
+    def give(self, user_id: str, wanted: WantedState, profile: Profile, *, anew: bool) -> tuple[Granted, ...]:
+        given: tuple[Granted, ...] = self._call(
+            lambda: tuple(Granted("group", group.name, "own", 1) for group in wanted.groups), "give", user_id, anew
+        )
+        return given
+
     def phone_setup(self) -> str:
         setup: str = self._call(lambda: "the setup", "phone_setup")
         return setup
@@ -212,6 +240,9 @@ def a_kit(organization: FakeOrganization, **changes: Any) -> Kit:
         "catalogue": parts,
         "rules": parts,
         "profiles": parts,
+        "access": parts,
+        "belongings": parts,
+        "grants": parts,
         "stations": organization.lore,
         "hold": organization.hold,
     } | changes

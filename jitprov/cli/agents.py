@@ -18,7 +18,7 @@ from jitprov.cli.causes import fix_of, print_causes
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.cli.wanted import AnyId, AtStep, Failed, OfDepartment, Since, WithError, wanted_of
 from jitprov.domain.ids import is_uuid
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, StepRecord, StepState
+from jitprov.domain.provisioning import Provisioning, State, StepRecord, StepState
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
 from jitprov.settings import settings
@@ -147,7 +147,7 @@ def _print_record(record: Provisioning) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("step", "state", "attempts", "took", "task id", "what it met"):
         table.add_column(column, no_wrap=column != "what it met")
-    for step in CORRIDOR:
+    for step in record.corridor:
         held = record.steps[step]
         took = f"{(held.ended_at - held.began_at).total_seconds():.1f} s" if held.ended_at and held.began_at else ""
         error = _met(held)

@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from jitprov import __version__
 from jitprov.desk import words
-from jitprov.domain.provisioning import CORRIDOR, State, Step, StepState
+from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, State, Step, StepState
 from jitprov.errors import DependencyDown
 
 _HERE = Path(__file__).parent
@@ -74,6 +74,7 @@ _pages.globals.update(
     Step=Step,
     StepState=StepState,
     CORRIDOR=CORRIDOR,
+    EVERY_STEP=EVERY_STEP,
     STATES=words.STATES,
     STEPS=words.STEPS,
     STEP_STATES=words.STEP_STATES,

@@ -23,6 +23,8 @@ STEPS = {
     Step.PATCH_SKILLS: "Give skills",
     Step.CREATE_PHONE: "Make the phone",
     Step.ASSIGN_STATION: "Set the station",
+    Step.SET_UTILIZATION: "Set the utilization",
+    Step.GRANT_ACCESS: "Grant access",
 }
 
 STEP_STATES = {

@@ -131,6 +131,29 @@ class WantedState:
     rules_version: str = ""
     priority: Priority | None = None
 
+    @property
+    def asks_access(self) -> bool:
+        """Whether it names a division, a role, a group or a queue."""
+        return bool(self.division or self.roles or self.groups or self.queues)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A division, role, group or queue, and how an agent came by it.
+
+    Attributes:
+        what: `division`, `role`, `group` or `queue`.
+        name: Its name; of a role with its division.
+        how: `there`: the agent had it; `own`: the agent's own step had it given; `earlier`: a call made
+            before had given it, of another's step for several agents at once, or of an interrupted try of this one.
+        together: Agents in the call of the agent's own step; 0 otherwise.
+    """
+
+    what: str
+    name: str
+    how: Literal["there", "own", "earlier"]
+    together: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Phone:

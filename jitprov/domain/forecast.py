@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, median
 
-from jitprov.domain.provisioning import Provisioning, Step
+from jitprov.domain.provisioning import CORRIDOR, ON_DEMAND, Provisioning, Step
 from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
 from jitprov.domain.skills import diff_skills
 
@@ -133,13 +133,15 @@ def _walk(record: Provisioning, now: datetime, time_scale: float) -> Walk | None
         return None
     found = record.findings
     wants_phone = found.wanted is None or found.wanted.phone
+    # What joins on demand is shared, or rare: its calls are not foreseen.
+    beyond = record.step in ON_DEMAND
     return Walk(
-        step=record.step,
+        step=CORRIDOR[-1] if beyond else record.step,
         due_s=max((record.not_before - now).total_seconds(), 0.0) * time_scale if record.not_before else 0.0,
         read=found.profile is not None,
         skilled=bool(found.profile and found.wanted and diff_skills(found.wanted, found.profile.skills) is None),
         phoned=found.phone is not None or not wants_phone,
-        stationed=not wants_phone,
+        stationed=not wants_phone or beyond,
         priority=record.waits_for_its_turn_as(),
         waited=record.steps[Step.ASSIGN_STATION].waited_s > 0,
     )

@@ -45,9 +45,11 @@ class Done:
 
     Attributes:
         priority: With which the agent now waits for its turn; None when it does not wait, or has none.
+        joined: Steps still to do that joined on demand after the chain was sent, so that it may not hold them.
     """
 
     priority: Priority | None = None
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

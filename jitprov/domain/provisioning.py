@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from jitprov.domain.agent import Phone, Priority, Profile, WantedState
+from jitprov.domain.agent import Granted, Phone, Priority, Profile, WantedState
 from jitprov.domain.ids import task_id_of
 from jitprov.domain.outcomes import Failure, may_have_acted
 
@@ -31,19 +31,24 @@ class Step(StrEnum):
     PATCH_SKILLS = "patch_skills"
     CREATE_PHONE = "create_phone"
     ASSIGN_STATION = "assign_station"
+    SET_UTILIZATION = "set_utilization"
+    GRANT_ACCESS = "grant_access"
 
     @property
     def number(self) -> int:
-        """Place in the corridor, from 1."""
-        return CORRIDOR.index(self) + 1
+        """Place among all steps, from 1."""
+        return EVERY_STEP.index(self) + 1
 
     @property
     def following(self) -> Step | None:
-        """The next step; None after the last."""
+        """The next step of the corridor; None after its last, and after those that join it on demand."""
         return CORRIDOR[self.number] if self.number < len(CORRIDOR) else None
 
 
-CORRIDOR: tuple[Step, ...] = tuple(Step)
+EVERY_STEP: tuple[Step, ...] = tuple(Step)
+# What everyone walks; and what comes after it for those whose rules ask (docs/decisions/0024).
+CORRIDOR: tuple[Step, ...] = EVERY_STEP[:5]
+ON_DEMAND: tuple[Step, ...] = EVERY_STEP[5:]
 # The first step that spends calls on one agent alone, and the first that knows what the agent shall have: here agents
 # wait for their turn to be begun.
 ENTRANCE = CORRIDOR[Step.RESOLVE_SKILLS.number]
@@ -104,12 +109,19 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the steps found and made, for the steps after them."""
+    """What the steps found and made, for the steps after them.
+
+    Attributes:
+        utilization: `own` once it was set, `organization` where the organization's fits.
+        access: Division, roles, groups and queues, each with how the agent came by it.
+    """
 
     profile: Profile | None = None
     wanted: WantedState | None = None
     phone: Phone | None = None
     station_id: str | None = None
+    utilization: str | None = None
+    access: tuple[Granted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,7 @@ class Provisioning:
         ended_at: When it became ready, failed or cancelled; None before.
         not_before: While waiting: when it goes on.
         waiting_for: While waiting: why, for people.
-        steps: A record for every step, those to come included.
+        steps: A record for every step, those to come included; steps on demand once the rules have asked for them.
         findings: What the steps found.
         failure: Why it failed; None otherwise.
         cancel_asked: An operator asked for the end while a worker held it.
@@ -165,9 +177,18 @@ class Provisioning:
             return None
         return self.findings.wanted.priority
 
+    @property
+    def corridor(self) -> tuple[Step, ...]:
+        """The steps that this agent walks, in order."""
+        return tuple(step for step in EVERY_STEP if step in self.steps)
+
     def steps_left(self) -> tuple[Step, ...]:
         """Return the steps still to do, the current one first; empty once ended."""
-        return () if self.state.ended else CORRIDOR[self.step.number - 1 :]
+        return () if self.state.ended else self.steps_from_here()
+
+    def steps_from_here(self) -> tuple[Step, ...]:
+        """Return the step where it stands, or ended, and those after it."""
+        return tuple(step for step in self.corridor if step.number >= self.step.number)
 
 
 def _with_step(record: Provisioning, now: datetime, step_changes: dict[str, Any], **changes: Any) -> Provisioning:
@@ -191,10 +212,25 @@ def begin(record: Provisioning, now: datetime, attempts: int) -> Provisioning:
 def advance(record: Provisioning, now: datetime, findings: Findings) -> Provisioning:
     """The current step is done: move to the next, or become ready after the last."""
     done = {"state": StepState.DONE, "ended_at": now}
-    following = record.step.following
-    if following is None:
+    if record.step is Step.RESOLVE_SKILLS:
+        record = _joined(record, findings.wanted)
+    following = record.steps_left()[1:2]
+    if not following:
         return _with_step(record, now, done, state=State.READY, ended_at=now, findings=findings)
-    return _with_step(record, now, done, state=State.RUNNING, step=following, findings=findings)
+    return _with_step(record, now, done, state=State.RUNNING, step=following[0], findings=findings)
+
+
+def _joined(record: Provisioning, wanted: WantedState | None) -> Provisioning:
+    """Let the steps join that a wanted state asks for, and those leave that it does not ask for any more."""
+    asked = {
+        Step.SET_UTILIZATION: bool(wanted and wanted.utilization),
+        Step.GRANT_ACCESS: bool(wanted and wanted.asks_access),
+    }
+    steps = {step: held for step, held in record.steps.items() if asked.get(step, True)}
+    steps |= {
+        step: record.steps.get(step, StepRecord(generation=record.generation)) for step in ON_DEMAND if asked[step]
+    }
+    return record if steps == record.steps else replace(record, steps=steps)
 
 
 def wait(
@@ -249,7 +285,7 @@ def resume(record: Provisioning, now: datetime, *, settle_s: float = 0.0) -> Pro
     """
     generation = record.generation + 1
     steps = dict(record.steps)
-    for step in CORRIDOR[record.step.number - 1 :]:
+    for step in record.steps_from_here():
         steps[step] = StepRecord(generation=generation)
     resumed = replace(
         record,

@@ -1,11 +1,12 @@
-"""Arithmetic of skills: what must change, and which name was probably meant."""
+"""Arithmetic of skills, languages and utilization: what must change, and which name was probably meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
-from jitprov.domain.agent import RatedSkill, WantedState
+from jitprov.domain.agent import MediaShare, RatedLanguage, RatedSkill, WantedState
 
 
 def diff_skills(wanted: WantedState, held: Iterable[RatedSkill]) -> tuple[RatedSkill, ...] | None:
@@ -19,6 +20,29 @@ def diff_skills(wanted: WantedState, held: Iterable[RatedSkill]) -> tuple[RatedS
         target = {skill.skill_id: skill.proficiency for skill in wanted.skills}
         return None if target == rated else wanted.skills
     return tuple(skill for skill in wanted.skills if rated.get(skill.skill_id) != skill.proficiency) or None
+
+
+def diff_languages(wanted: Iterable[RatedLanguage], held: Iterable[RatedLanguage]) -> tuple[RatedLanguage, ...]:
+    """Return the languages that are missing or rated otherwise; the API adds and re-rates, and replaces none."""
+    rated = {language.language_id: language.proficiency for language in held}
+    return tuple(language for language in wanted if rated.get(language.language_id) != language.proficiency)
+
+
+def complete_shares(wanted: Iterable[MediaShare], usual: Mapping[str, MediaShare]) -> tuple[MediaShare, ...]:
+    """Return wanted utilization with what the rules leave open filled in from the organization's.
+
+    Args:
+        wanted: Of the media that the rules name.
+        usual: The organization's, by media.
+    """
+
+    def complete(share: MediaShare) -> MediaShare:
+        if share.interruptible is not None:
+            return share
+        known = usual.get(share.media)
+        return replace(share, interruptible=(known.interruptible if known else None) or ())
+
+    return tuple(complete(share) for share in wanted)
 
 
 def nearest_names(name: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:

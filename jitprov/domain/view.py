@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from jitprov.domain.provisioning import CORRIDOR, Provisioning
+from jitprov.domain.provisioning import Provisioning
 
 
 def describe(record: Provisioning) -> dict[str, Any]:
@@ -13,6 +13,6 @@ def describe(record: Provisioning) -> dict[str, Any]:
     content = asdict(record)
     content["task_id"] = record.task_id()
     content["steps"] = [
-        {"step": step, "task_id": record.task_id(step), **asdict(record.steps[step])} for step in CORRIDOR
+        {"step": step, "task_id": record.task_id(step), **asdict(record.steps[step])} for step in record.corridor
     ]
     return content

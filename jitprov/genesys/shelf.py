@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from jitprov.cache import Cache
@@ -46,6 +47,14 @@ class Shelf:
         """Keep a value for API seconds."""
         self._near.pop(name, None)
         self._cache.put(self._key(name), value, ttl_s=keep_s / self._scale)
+
+    def get_many(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return values in the order of the names, none from a copy."""
+        return self._cache.get_many([self._key(name) for name in names])
+
+    def put_many(self, values: Mapping[str, bytes], *, keep_s: float) -> None:
+        """Keep values for API seconds; for what is never read from a copy."""
+        self._cache.put_many({self._key(name): value for name, value in values.items()}, ttl_s=keep_s / self._scale)
 
     def drop(self, name: str) -> None:
         """Forget a value; other workers may trust their copies for some seconds more."""

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from jitprov.domain.outcomes import Failure
 from jitprov.domain.provisioning import (
     CORRIDOR,
+    ON_DEMAND,
     Findings,
     Provisioning,
     State,
@@ -77,8 +78,8 @@ def email_digests(email: str, seals: Seals) -> tuple[str, ...]:
 
 
 def story_of(record: Provisioning) -> bytes:
-    """Return the story of a record as compact JSON; steps not begun in the first run are left out."""
-    steps = {step: held for step, held in record.steps.items() if held != _NOT_BEGUN}
+    """Return the story of a record as compact JSON; of the corridor, steps not begun in the first run are left out."""
+    steps = {step: held for step, held in record.steps.items() if held != _NOT_BEGUN or step in ON_DEMAND}
     return _STORY.dump_json(Story(steps, record.failure, record.waiting_for), exclude_defaults=True)
 
 
@@ -184,7 +185,7 @@ def _decode(provisioning_id: str, fields: Mapping[str, str], findings: Findings)
         ended_at=from_us(int(fields["ended"])) if int(fields.get("ended", 0)) else None,
         not_before=from_us(int(fields["nb"])) if int(fields.get("nb", 0)) else None,
         waiting_for=story.waiting_for,
-        steps={step: story.steps.get(step, _NOT_BEGUN) for step in CORRIDOR},
+        steps={**dict.fromkeys(CORRIDOR, _NOT_BEGUN), **story.steps},
         findings=findings,
         failure=story.failure,
         cancel_asked=fields.get("cancel") == "1",

@@ -85,7 +85,14 @@ class MemoryLedger:
                 return self.get(served)
             task = parse_task_id(wanted)
             found = self.get(task.provisioning_id if task else wanted) if is_uuid(wanted) else None
-            if found and task and (task.generation > found.generation or task.step_number > len(CORRIDOR)):
+            if (
+                found
+                and task
+                and (
+                    task.generation > found.generation
+                    or task.step_number not in {step.number for step in found.corridor}
+                )
+            ):
                 return None
             return found
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.domain.provisioning import EVERY_STEP, Provisioning, State, Step
 from jitprov.ledger.codec import signs_of, to_us, words_of
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.ledger.overview import UNFINISHED, Act, Cause, Filter, Found, Mark, Standing, place_of
@@ -58,7 +58,7 @@ class MemoryOverview(MemoryLedger):
     def tally(self, wanted: Filter) -> Mapping[Step, int]:
         """See `Overview.tally`."""
         counts = Counter(record.step for record in self._matching(wanted))
-        return {step: counts[step] for step in CORRIDOR if counts[step]}
+        return {step: counts[step] for step in EVERY_STEP if counts[step]}
 
     def causes(self, wanted: Filter) -> Sequence[Cause]:
         """See `Overview.causes`."""
@@ -84,7 +84,7 @@ class MemoryOverview(MemoryLedger):
             counts={state: states[state] for state in State},
             older=sum(1 for record in everybody if record.state in UNFINISHED)
             - sum(states[state] for state in UNFINISHED),
-            under_way={step: steps[step] for step in CORRIDOR},
+            under_way={step: steps[step] for step in EVERY_STEP},
             first_accepted_at=counted[0].accepted_at if counted else None,
             last_ready_at=max(ready, default=None),
             oldest_under_way_at=next((record.accepted_at for record in everybody if not record.state.ended), None),
@@ -111,7 +111,7 @@ class MemoryOverview(MemoryLedger):
             earlier = other.step is record.step and other.accepted_at < record.accepted_at
             if not other.state.ended and (earlier or other.step.number > record.step.number):
                 before[other.step] += 1
-        return {step: before[step] for step in CORRIDOR[record.step.number - 1 :]}
+        return {step: before[step] for step in EVERY_STEP[record.step.number - 1 :]}
 
     def departments(self) -> Sequence[str]:
         """See `Overview.departments`."""

@@ -35,7 +35,7 @@ from redis.retry import Retry
 from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.ids import is_uuid, parse_task_id
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, Provisioning, State, Step
 from jitprov.errors import DependencyDown, LedgerLost
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import (
@@ -251,7 +251,11 @@ class RedisLedger:
             return self.get(str(served))
         task = parse_task_id(wanted)
         found = self.get(task.provisioning_id if task else wanted) if is_uuid(wanted) else None
-        if found and task and (task.generation > found.generation or task.step_number > len(CORRIDOR)):
+        if (
+            found
+            and task
+            and (task.generation > found.generation or task.step_number not in {step.number for step in found.corridor})
+        ):
             return None
         return found
 
@@ -261,7 +265,7 @@ class RedisLedger:
         reason, number, *held = self._guarded(
             "claim",
             [self._hash(provisioning_id), self._key("due")],
-            [self._prefix, provisioning_id, step, generation, token, _us(lease_s), *CORRIDOR],
+            [self._prefix, provisioning_id, step, generation, token, _us(lease_s), *EVERY_STEP],
         )
         if reason:
             return Denied(reason, int(number) / 1_000_000)

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, Provisioning, State, Step
 from jitprov.ledger.codec import department_digests, from_us, open_findings, signs_of, to_us, words_of
 from jitprov.ledger.overview import UNFINISHED, Act, Cause, Filter, Found, Mark, Standing, place_of
 from jitprov.ledger.redis import DEPARTMENTS, RedisLedger, reached
@@ -133,7 +133,7 @@ class RedisOverview(RedisLedger):
         counts: Counter[Step] = Counter()
         for step, _, count, _ in self._groups(wanted, "tally"):
             counts[step] += count
-        return {step: counts[step] for step in CORRIDOR if counts[step]}
+        return {step: counts[step] for step in EVERY_STEP if counts[step]}
 
     @reached
     def causes(self, wanted: Filter) -> Sequence[Cause]:
@@ -154,7 +154,7 @@ class RedisOverview(RedisLedger):
         """See `Overview.standing`."""
         start = to_us(since) if since else 0
         in_states = [self._key(f"state:{state}") for state in State]
-        at_steps = [self._key(f"at:{step}") for step in CORRIDOR]
+        at_steps = [self._key(f"at:{step}") for step in EVERY_STEP]
         pipe = self._redis.pipeline(transaction=True)
         for key in in_states:
             pipe.zcount(key, start, "+inf")
@@ -176,14 +176,14 @@ class RedisOverview(RedisLedger):
         def first(entries: list[Any]) -> datetime | None:
             return min((from_us(int(entry[0][1])) for entry in entries if entry), default=None)
 
-        counts, older, under_way = take(len(State)), take(len(UNFINISHED)), take(len(CORRIDOR))
-        first_accepted, oldest, last_ready = first(take(len(State))), first(take(len(CORRIDOR))), first(take(1))
+        counts, older, under_way = take(len(State)), take(len(UNFINISHED)), take(len(EVERY_STEP))
+        first_accepted, oldest, last_ready = first(take(len(State))), first(take(len(EVERY_STEP))), first(take(1))
         [(seconds, microseconds)] = take(1)
         return Standing(
             now=from_us(seconds * 1_000_000 + microseconds),
             counts=dict(zip(State, counts, strict=True)),
             older=sum(older),
-            under_way=dict(zip(CORRIDOR, under_way, strict=True)),
+            under_way=dict(zip(EVERY_STEP, under_way, strict=True)),
             first_accepted_at=first_accepted,
             last_ready_at=last_ready,
             oldest_under_way_at=oldest,
@@ -206,7 +206,7 @@ class RedisOverview(RedisLedger):
         """See `Overview.ahead`."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.zcount(self._key(f"at:{record.step}"), "-inf", f"({to_us(record.accepted_at)}")
-        later = CORRIDOR[record.step.number :]
+        later = EVERY_STEP[record.step.number :]
         for step in later:
             pipe.zcard(self._key(f"at:{step}"))
         return dict(zip((record.step, *later), pipe.execute(), strict=True))

@@ -6,7 +6,7 @@ A message is a hint: sending it twice, or losing it, changes nothing that the le
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celery import chain
@@ -29,7 +29,12 @@ URGENCY: Mapping[Priority | None, int] = {None: BEGUN, "high": BEGUN, "normal": 
 
 
 def signatures(
-    provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0], priority: Priority | None = None
+    provisioning_id: str,
+    *,
+    generation: int = 1,
+    first: Step = CORRIDOR[0],
+    steps: Sequence[Step] = CORRIDOR,
+    priority: Priority | None = None,
 ) -> list[Signature]:
     """Return the immutable signatures from a step to the end, with the task ids that the ledger knows.
 
@@ -37,6 +42,7 @@ def signatures(
         provisioning_id: Whose.
         generation: Of the run.
         first: Step to begin with.
+        steps: What the agent walks, in order.
         priority: With which the agent waits for its turn at the first step; None when it does not, or has none.
     """
     made = [
@@ -47,7 +53,8 @@ def signatures(
             task_id=task_id_of(provisioning_id, generation, step.number),
             queue=task_name(step),
         )
-        for step in CORRIDOR[first.number - 1 :]
+        for step in steps
+        if step.number >= first.number
     ]
     wait_for_a_turn(made[0], priority)
     return made
@@ -64,14 +71,20 @@ def wait_for_a_turn(message: Signature | dict[str, Any], priority: Priority | No
 
 
 def enqueue(
-    provisioning_id: str, *, generation: int = 1, first: Step = CORRIDOR[0], priority: Priority | None = None
+    provisioning_id: str,
+    *,
+    generation: int = 1,
+    first: Step = CORRIDOR[0],
+    steps: Sequence[Step] = CORRIDOR,
+    priority: Priority | None = None,
 ) -> None:
     """Send the chain of an agent from a step on. Receiver, operator's retry and reconciler all come through here.
 
     Safe to repeat. Raises `DependencyDown` when the broker did not take it; it may have, all the same.
     """
     try:
-        chain(*signatures(provisioning_id, generation=generation, first=first, priority=priority)).apply_async()
+        made = signatures(provisioning_id, generation=generation, first=first, steps=steps, priority=priority)
+        chain(*made).apply_async()
     except _broker_away() as error:
         msg = f"the broker did not take the message ({type(error).__name__}); the reconciler sends it again"
         raise DependencyDown(msg) from error
@@ -83,6 +96,7 @@ def enqueue_again(record: Provisioning) -> None:
         record.provisioning_id,
         generation=record.generation,
         first=record.step,
+        steps=record.corridor,
         priority=record.waits_for_its_turn_as(),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.domain.provisioning import EVERY_STEP, Step
 
 PREFIX = "jitprov."
 
@@ -13,8 +13,10 @@ def task_name(step: Step) -> str:
 
 
 # Most urgent first: a started agent is finished before the next one is begun (docs/decisions/0009).
-QUEUES: tuple[str, ...] = tuple(task_name(step) for step in reversed(CORRIDOR))
+QUEUES: tuple[str, ...] = tuple(task_name(step) for step in reversed(EVERY_STEP))
 
-# The steps that spend the budget for each agent, and so have a valve (docs/decisions/0012): fetch_profile shares its
-# reads, resolve_skills calls nothing.
-VALVED: tuple[str, ...] = tuple(task_name(step) for step in (Step.PATCH_SKILLS, Step.CREATE_PHONE, Step.ASSIGN_STATION))
+# The steps that spend the budget for each agent, and so have a valve (docs/decisions/0012): fetch_profile and
+# grant_access share their calls, resolve_skills calls nothing.
+VALVED: tuple[str, ...] = tuple(
+    task_name(step) for step in (Step.PATCH_SKILLS, Step.CREATE_PHONE, Step.ASSIGN_STATION, Step.SET_UTILIZATION)
+)

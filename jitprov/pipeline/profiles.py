@@ -5,6 +5,8 @@ They lie sealed in the cache (docs/decisions/0013).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pydantic import TypeAdapter
 
 from jitprov.cache import Cache
@@ -65,6 +67,11 @@ class ProfileReader:
                     return self._read_with_others(user_id)
         return kept
 
+    def read_ahead(self, user_ids: Sequence[str]) -> dict[str, Profile]:
+        """Return the profiles that were read ahead for agents who wait; nothing is read. Others are absent."""
+        found = {user_id: self._opened(user_id, sealed) for user_id, sealed in self._sealed(user_ids)}
+        return {user_id: profile for user_id, profile in found.items() if profile is not None}
+
     def fresh(self, user_id: str) -> Profile:
         """Return the profile as it is now."""
         self._cache.drop(_key(user_id))
@@ -92,7 +99,12 @@ class ProfileReader:
         return [other for other, held in zip(waiting, kept, strict=True) if held is None]
 
     def _kept(self, user_id: str) -> Profile | None:
-        sealed = self._cache.get(_key(user_id))
+        return self._opened(user_id, self._cache.get(_key(user_id)))
+
+    def _sealed(self, user_ids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        return zip(user_ids, self._cache.get_many([_key(user_id) for user_id in user_ids]), strict=True)
+
+    def _opened(self, user_id: str, sealed: bytes | None) -> Profile | None:
         try:
             return _PROFILE.validate_json(self._seals.open(sealed, about=_key(user_id))) if sealed else None
         except SealBroken:

@@ -15,7 +15,7 @@ from jitprov import logs
 from jitprov.domain import provisioning as moves
 from jitprov.domain.clock import Clock
 from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide, describe
-from jitprov.domain.provisioning import Findings, Provisioning, Step
+from jitprov.domain.provisioning import ON_DEMAND, Findings, Provisioning, Step
 from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
@@ -110,7 +110,8 @@ class Runner:
             outcome = self._decided(error, record, step)
             return outcome, self._after(record, self._now(claim, began_s), outcome)
         after = moves.advance(record, self._now(claim, began_s), findings)
-        return Done(after.waits_for_its_turn_as()), after
+        joined = after.steps_left() if after.step in ON_DEMAND else ()
+        return Done(after.waits_for_its_turn_as(), joined), after
 
     def _work(self, claim: Claim, step: Step) -> Findings:
         def hold() -> None:

@@ -12,12 +12,15 @@ from typing import Literal
 
 from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.provisioning import Findings, Provisioning, Step
-from jitprov.domain.skills import diff_skills
+from jitprov.domain.skills import complete_shares, diff_languages, diff_skills
 from jitprov.errors import AgentGone, NotYetConsistent, Refused, SkillUnknown, StationLate
+from jitprov.genesys.access import AccessClient
+from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.payloads import phone_name
 from jitprov.genesys.stations import StationLore, StationSource
+from jitprov.pipeline.grants import Grants
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.rules.living import LivingRules
 
@@ -48,6 +51,9 @@ class Kit:
     rules: LivingRules
     profiles: ProfileReader
     stations: StationLore
+    access: AccessClient
+    belongings: Belongings
+    grants: Grants
     hold: Callable[[], None]
     look_first: bool = False
     station_source: Literal["auto", "line_id", "lookup"] = "auto"
@@ -59,7 +65,7 @@ def fetch_profile(record: Provisioning, kit: Kit) -> Findings:
 
 
 def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
-    """Turn rules and profile into the wanted state, with the ids of its skills."""
+    """Turn rules and profile into the wanted state, with the ids of all that it names."""
     profile = _profile(record)
     if record.generation > 1:
         # The operator mended something before the retry, often the agent's department.
@@ -69,16 +75,18 @@ def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
 
 
 def patch_skills(record: Provisioning, kit: Kit) -> Findings:
-    """Give the agent the wanted skills; no call when they are there. Safe to repeat.
+    """Give the agent the wanted skills and languages; no call for what is there. Safe to repeat.
 
-    When the API does not take them, their ids may be of skills that were deleted and made anew since: then they are
-    resolved again, and sent once more if that changed anything.
+    When the API does not take them, their ids may be of what was deleted and made anew since: then they are resolved
+    again, and sent once more if that changed anything.
     """
     wanted = _wanted(record)
     try:
         _send_skills(record, kit, wanted)
     except (Refused, NotYetConsistent):
         kit.catalogue.forget_skills()
+        if wanted.languages:
+            kit.belongings.forget()
         anew = _resolved(wanted, kit)
         if anew == wanted:
             raise
@@ -89,12 +97,13 @@ def patch_skills(record: Provisioning, kit: Kit) -> Findings:
 
 def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
     changes = diff_skills(wanted, _profile(record).skills)
-    if changes is None:
-        return
-    if wanted.mode == "replace":
+    if changes is not None and wanted.mode == "replace":
         kit.genesys.put_routing_skills(record.user_id, changes)
-    else:
+    elif changes is not None:
         kit.genesys.patch_routing_skills(record.user_id, changes)
+    languages = diff_languages(wanted.languages, _profile(record).languages)
+    if languages:
+        kit.access.patch_languages(record.user_id, languages)
 
 
 def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
@@ -102,6 +111,8 @@ def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
         ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
     except SkillUnknown as error:
         raise _with_lines(error, kit.rules) from None
+    if wanted.languages or wanted.asks_access:
+        wanted = kit.belongings.resolved(wanted)
     return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))
 
 
@@ -197,6 +208,37 @@ def _assign(record: Provisioning, kit: Kit, phone: Phone, source: StationSource)
     return station_id
 
 
+def set_utilization(record: Provisioning, kit: Kit) -> Findings:
+    """Set how much the agent handles at once; no call where the organization's utilization fits. Safe to repeat.
+
+    A new agent has nothing of their own. One who has, from elsewhere, is not looked at: where the organization's fits,
+    theirs stays.
+    """
+    usual = kit.belongings.utilization()
+    shares = complete_shares(_wanted(record).utilization, usual)
+    if all(usual.get(share.media) == share for share in shares):
+        return replace(record.findings, utilization="organization")
+    kit.access.put_utilization(record.user_id, shares)
+    return replace(record.findings, utilization="own")
+
+
+def grant_access(record: Provisioning, kit: Kit) -> Findings:
+    """Give the agent division, roles, groups and queues, most often by calls that serve many. Safe to repeat."""
+    # After an operator's retry, or a lost ledger, what is remembered of earlier calls counts for nothing.
+    anew = record.generation > 1 or kit.look_first or record.steps[Step.GRANT_ACCESS].attempts > 1
+    wanted, profile = _wanted(record), _profile(record)
+    try:
+        access = kit.grants.give(record.user_id, wanted, profile, anew=anew)
+    except (Refused, NotYetConsistent):
+        kit.belongings.forget()
+        resolved = kit.belongings.resolved(wanted)
+        if resolved == wanted:
+            raise
+        wanted = resolved
+        access = kit.grants.give(record.user_id, wanted, profile, anew=True)
+    return replace(record.findings, wanted=wanted, access=access)
+
+
 def _alive(profile: Profile) -> Profile:
     if profile.state == "deleted":
         raise AgentGone("the user is deleted in Genesys Cloud")
@@ -223,4 +265,6 @@ STEPS: Mapping[Step, Callable[[Provisioning, Kit], Findings]] = {
     Step.PATCH_SKILLS: patch_skills,
     Step.CREATE_PHONE: create_phone,
     Step.ASSIGN_STATION: assign_station,
+    Step.SET_UTILIZATION: set_utilization,
+    Step.GRANT_ACCESS: grant_access,
 }

@@ -5,6 +5,8 @@ Celery's retry counter is not consulted (`max_retries=None`): attempts are count
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from functools import cache
 from typing import NoReturn
 from uuid import uuid4
@@ -12,13 +14,16 @@ from uuid import uuid4
 from celery import Task, signals
 from celery.exceptions import Ignore
 
+from jitprov import logs
 from jitprov.celery import app
 from jitprov.domain.ids import parse_task_id
 from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
-from jitprov.domain.provisioning import CORRIDOR, Step
+from jitprov.domain.provisioning import EVERY_STEP, Step
 from jitprov.errors import ConfigurationError, DependencyDown
+from jitprov.genesys.shelf import Shelf
 from jitprov.genesys.stations import StationLore
-from jitprov.pipeline.chain import BEGUN, wait_for_a_turn
+from jitprov.pipeline.chain import BEGUN, enqueue, wait_for_a_turn
+from jitprov.pipeline.grants import Grants
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.runner import Runner
@@ -30,6 +35,7 @@ from jitprov.wiring import Services, make_services, services
 # Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
 COUNTDOWN_MAX_S = 120.0
 _LEDGER_AWAY_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 class ProvisioningFailed(Exception):  # noqa: N818  the name is what Flower shows
@@ -51,6 +57,11 @@ def make_runner(kept: Services) -> Runner:
         catalogue=kept.catalogue,
         rules=kept.rules,
         profiles=profiles,
+        access=kept.access,
+        belongings=kept.belongings,
+        grants=Grants(
+            kept.access, kept.belongings, kept.rules, profiles, kept.ledger, Shelf(kept.cache, kept.clock, chosen)
+        ),
         stations=StationLore(kept.cache, kept.clock, chosen),
         hold=lambda: None,
         station_source=chosen.station_source,
@@ -126,8 +137,19 @@ def _register(step: Step) -> None:
             outcome = _runner().run(provisioning_id, step, task_id.generation, token=uuid4().hex)
         except DependencyDown as error:
             raise self.retry(countdown=_LEDGER_AWAY_S, exc=StepWaits(str(error))) from None
+        if isinstance(outcome, Done) and outcome.joined and not self.request.chain:
+            _send_joined(provisioning_id, task_id.generation, outcome.joined)
         act(self, outcome)
 
 
-for _step in CORRIDOR:
+def _send_joined(provisioning_id: str, generation: int, joined: Sequence[str]) -> None:
+    # The chain was sent before the rules had asked for these steps. Lost here, the reconciler sends them.
+    steps = [Step(step) for step in joined]
+    try:
+        enqueue(provisioning_id, generation=generation, first=steps[0], steps=steps)
+    except DependencyDown:
+        logs.event(_log, "publish_failed", level=logging.WARNING, provisioning_id=provisioning_id)
+
+
+for _step in EVERY_STEP:
     _register(_step)

@@ -67,6 +67,7 @@ class RuleBook:
         known = lines or {}
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
         self._lines = {(kind, name): known.get((kind, name), 0) for part in parts for kind, name, _ in part.names()}
+        self.looks_at_division = any(rule.when.division is not None for rule in rules.rules)
         self._has_utilization = any(part.utilization for part in parts)
 
     def wanted_for(self, profile: Profile) -> WantedState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import get_args
 
@@ -13,9 +14,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from builders import NINE_AM, a_failure, a_phone, a_profile, a_provisioning, a_wanted_state
 from consistency import assert_consistent
 from jitprov.domain import provisioning as moves
-from jitprov.domain.agent import Priority
+from jitprov.domain.agent import MediaShare, Place, Priority, WantedState
 from jitprov.domain.ids import TaskId, parse_task_id
-from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, Findings, Provisioning, State, Step, StepRecord, StepState
+from jitprov.domain.provisioning import (
+    CORRIDOR,
+    ENTRANCE,
+    EVERY_STEP,
+    Findings,
+    Provisioning,
+    State,
+    Step,
+    StepRecord,
+    StepState,
+)
 
 LATER = NINE_AM + timedelta(minutes=5)
 
@@ -309,4 +320,44 @@ class AnyLegalWay(RuleBasedStateMachine):
 
 
 TestAnyLegalWay = AnyLegalWay.TestCase
-TestAnyLegalWay.settings = settings(max_examples=150, stateful_step_count=40, derandomize=True)
+TestAnyLegalWay.settings = settings(max_examples=150, stateful_step_count=40, derandomize=True, deadline=None)
+
+
+# --- steps on demand --------------------------------------------------------------------------------------------
+ASKING = WantedState(utilization=(MediaShare("call", 1),), queues=(Place("Calls"),))
+
+
+def resolved(wanted: WantedState) -> Provisioning:
+    return moves.advance(begun(at(Step.RESOLVE_SKILLS)), LATER, Findings(wanted=wanted))
+
+
+def test_steps_join_only_whom_the_rules_ask_them_for() -> None:
+    """With nothing asked the corridor is as it was; what is asked follows its last step, under ids of its own."""
+    plain, asking = resolved(WantedState()), resolved(ASKING)
+
+    assert plain.corridor == CORRIDOR
+    assert asking.corridor == EVERY_STEP
+    assert resolved(WantedState(division=Place("D"))).corridor == (*CORRIDOR, Step.GRANT_ACCESS)
+    assert [asking.task_id(step)[-4:] for step in CORRIDOR] == [plain.task_id(step)[-4:] for step in CORRIDOR]
+    assert len({asking.task_id(step) for step in EVERY_STEP}) == len(EVERY_STEP)
+
+
+def test_an_agent_is_ready_only_after_the_last_step_that_joined() -> None:
+    """After the station comes what joined; after that, ready."""
+    record = resolved(ASKING)
+    for step in EVERY_STEP[2:]:
+        assert (record.step, record.state) == (step, State.RUNNING)
+        record = moves.advance(record, LATER, record.findings)
+
+    assert record.state is State.READY
+
+
+def test_a_retry_takes_the_joined_steps_along_until_the_rules_ask_no_more() -> None:
+    """The next run begins what joined anew; judged again by other rules, it leaves."""
+    failed = moves.fail(resolved(ASKING), LATER, a_failure())
+    again = moves.resume(failed, LATER)
+
+    assert again.corridor == EVERY_STEP
+    assert again.steps[Step.GRANT_ACCESS].generation == 2
+    judged = replace(again, step=Step.RESOLVE_SKILLS)
+    assert moves.advance(judged, LATER, Findings(wanted=WantedState())).corridor == CORRIDOR

@@ -11,8 +11,15 @@ import pytest
 from builders import a_phone, a_profile, a_provisioning, a_skill, a_wanted_state
 from fake_organization import Agent, FakeOrganization, a_kit
 from jitprov.domain import provisioning as moves
-from jitprov.domain.agent import RatedSkill, WantedState
-from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, Step
+from jitprov.domain.agent import (
+    Granted,
+    MediaShare,
+    Place,
+    RatedLanguage,
+    RatedSkill,
+    WantedState,
+)
+from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, Findings, Provisioning, Step, StepRecord
 from jitprov.errors import (
     AgentGone,
     LeaseLost,
@@ -46,6 +53,7 @@ def a_record(agent: Agent, step: Step, *, attempts: int = 1, generation: int = 1
     } | changes
     findings = Findings(**values)
     record = a_provisioning(user_id=agent.profile.user_id, step=step, generation=generation, findings=findings)
+    record = replace(record, steps={**record.steps, step: record.steps.get(step, StepRecord())})
     return moves.begin(record, record.accepted_at, attempts)
 
 
@@ -62,8 +70,8 @@ def with_phone(org: FakeOrganization) -> Agent:
 
 def test_every_step_of_the_corridor_has_its_function() -> None:
     """No step is without a function, and each is called as its step."""
-    assert tuple(STEPS) == CORRIDOR
-    assert [function.__name__ for function in STEPS.values()] == [str(step) for step in CORRIDOR]
+    assert tuple(STEPS) == EVERY_STEP
+    assert [function.__name__ for function in STEPS.values()] == [str(step) for step in EVERY_STEP]
 
 
 # --- fetch_profile ------------------------------------------------------------------------------------------
@@ -552,3 +560,56 @@ def test_every_step_may_run_again(org: FakeOrganization, agent: Agent) -> None:
     assert len(agent.phones) == 1
     assert agent.default_station == agent.phones[0].line_id
     assert agent.skills == {"id-of-Customer_Service": 1.0, "id-of-Order_Tracking": 2.0}
+
+
+# --- languages, utilization, access -----------------------------------------------------------------------------
+def test_languages_ride_along_and_cost_nothing_when_they_are_there(org: FakeOrganization) -> None:
+    """What is missing or rated otherwise is sent in one call, beside the skills; nothing when nothing would change."""
+    held = (RatedLanguage("French", 4.0, "id-of-French"),)
+    agent = org.add(a_profile(languages=held))
+    french, german = RatedLanguage("French", 4.0, "id-of-French"), RatedLanguage("German", 2.0, "id-of-German")
+
+    steps.patch_skills(a_record(agent, Step.PATCH_SKILLS, wanted=WantedState(languages=(french,))), a_kit(org))
+    assert org.names() == []
+
+    steps.patch_skills(a_record(agent, Step.PATCH_SKILLS, wanted=WantedState(languages=(french, german))), a_kit(org))
+    assert org.calls == [("patch_languages", agent.profile.user_id, {"id-of-German": 2.0})]
+
+
+@pytest.mark.parametrize(
+    ("shares", "sent"),
+    [
+        ((MediaShare("call", 1), MediaShare("email", 1, ("call", "chat"))), None),
+        ((MediaShare("email", 1),), None),
+        (
+            (MediaShare("email", 2), MediaShare("call", 1)),
+            (MediaShare("email", 2, ("call", "chat")), MediaShare("call", 1, ())),
+        ),
+        ((MediaShare("email", 1, ()),), (MediaShare("email", 1, ()),)),
+        ((MediaShare("chat", 3),), (MediaShare("chat", 3, ()),)),
+    ],
+)
+def test_utilization_is_sent_only_where_the_organizations_does_not_fit(
+    org: FakeOrganization, agent: Agent, shares: tuple[MediaShare, ...], sent: tuple[MediaShare, ...] | None
+) -> None:
+    """No call where the organization's fits; else one, with what the rules leave open filled in from it."""
+    record = a_record(agent, Step.SET_UTILIZATION, wanted=WantedState(utilization=shares))
+
+    found = steps.set_utilization(record, a_kit(org))
+
+    assert org.calls == ([("put_utilization", agent.profile.user_id, sent)] if sent else [])
+    assert found.utilization == ("own" if sent else "organization")
+
+
+def test_access_is_recorded_and_a_retry_trusts_no_note(org: FakeOrganization, agent: Agent) -> None:
+    """What was given, and how, is found; in a later run, another attempt, or after a loss it is given anew."""
+    wanted = WantedState(groups=(Place("Floor", "g"),))
+    record = a_record(agent, Step.GRANT_ACCESS, wanted=wanted)
+
+    found = steps.grant_access(record, a_kit(org))
+    steps.grant_access(replace(record, generation=2), a_kit(org))
+    steps.grant_access(record, a_kit(org, look_first=True))
+    steps.grant_access(a_record(agent, Step.GRANT_ACCESS, wanted=wanted, attempts=2), a_kit(org))
+
+    assert found.access == (Granted("group", "Floor", "own", 1),)
+    assert [call[2] for call in org.calls] == [False, True, True, True]

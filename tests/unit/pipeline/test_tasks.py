@@ -13,7 +13,7 @@ from builders import a_failure
 from jitprov.domain.agent import Priority
 from jitprov.domain.ids import parse_task_id
 from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
-from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, Step
+from jitprov.domain.provisioning import CORRIDOR, ENTRANCE, EVERY_STEP, Step
 from jitprov.pipeline.chain import signatures
 from jitprov.pipeline.names import QUEUES, task_name
 from jitprov.pipeline.tasks import COUNTDOWN_MAX_S, ProvisioningFailed, StepWaits, act
@@ -114,11 +114,11 @@ def test_every_step_is_a_task_of_its_own_queue() -> None:
     """Each step's task is registered under its name, counts no attempts itself, and has a queue of that name."""
     from jitprov.celery import app  # noqa: PLC0415  after `tasks` has registered them
 
-    for step in CORRIDOR:
+    for step in EVERY_STEP:
         registered = app.tasks[task_name(step)]
         assert registered.max_retries is None
-    assert set(QUEUES) == {task_name(step) for step in CORRIDOR}
-    assert QUEUES[0] == task_name(CORRIDOR[-1])
+    assert set(QUEUES) == {task_name(step) for step in EVERY_STEP}
+    assert QUEUES[0] == task_name(EVERY_STEP[-1])
 
 
 def test_the_steps_that_call_the_api_have_a_valve() -> None:
@@ -162,3 +162,16 @@ def test_a_chain_sent_anew_waits_for_its_turn(priority: Priority | None, numbers
 
     assert [signature.options["priority"] for signature in made if "priority" in signature.options] == numbers
     assert "priority" not in made[-1].options
+
+
+def test_a_chain_holds_the_steps_that_joined_on_demand() -> None:
+    """Sent again from any step, the chain goes on to what joined; from a step that joined, it begins there."""
+    asked = [
+        [signature.task for signature in signatures(PROVISIONING_ID, first=first, steps=EVERY_STEP)]
+        for first in (Step.ASSIGN_STATION, Step.GRANT_ACCESS)
+    ]
+
+    assert asked == [
+        [task_name(step) for step in (Step.ASSIGN_STATION, Step.SET_UTILIZATION, Step.GRANT_ACCESS)],
+        [task_name(Step.GRANT_ACCESS)],
+    ]
