@@ -242,6 +242,11 @@ class MemoryLedger:
         accepted = self.page((State.ACCEPTED,), limit=limit)
         return [record.user_id for record in [*held, *accepted] if record.step is CORRIDOR[0]][:limit]
 
+    def standing_at(self, step: Step, *, limit: int) -> Sequence[Provisioning]:
+        """See `Ledger.standing_at`."""
+        under_way = tuple(state for state in State if not state.ended)
+        return [record for record in self.page(under_way, limit=len(self.store.entries)) if record.step is step][:limit]
+
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """See `Ledger.forget`."""
         with self._lock:

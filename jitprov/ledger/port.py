@@ -159,6 +159,10 @@ class Ledger(Protocol):
         """Return users whose first step is not done: those that a worker holds, then the first accepted."""
         ...
 
+    def standing_at(self, step: Step, *, limit: int) -> Sequence[Provisioning]:
+        """Return those under way whose next step is this one, the first accepted first, with what was found."""
+        ...
+
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """Drop ready and cancelled provisionings that ended before an instant, with their ids; return how many.
 

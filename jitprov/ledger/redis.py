@@ -384,6 +384,11 @@ class RedisLedger:
         return users
 
     @reached
+    def standing_at(self, step: Step, *, limit: int) -> Sequence[Provisioning]:
+        """See `Ledger.standing_at`."""
+        return self.get_many(cast("list[str]", self._redis.zrange(self._key(f"at:{step}"), 0, limit - 1)))
+
+    @reached
     def forget(self, *, ended_before: datetime, limit: int = 500) -> int:
         """See `Ledger.forget`."""
         ids = [self._key(name) for name in ("events", "users", "emails")]

@@ -1,10 +1,10 @@
 """Division, roles, groups and queues: one call serves the many agents who wait and shall have the same.
 
-The agent whose turn it is has the call made, for themselves and for agents who still wait for their first step, whose
-profiles were read ahead and whose rules ask for the same. What was given to whom is noted on the shared shelf for a
-quarter of an hour; when those agents' own turn comes they find it done, and spend no call. A note that is lost costs a
-call and nothing else, since every one of these calls may be repeated. One worker at a time gives
-(docs/decisions/0024).
+The agent whose turn it is has the call made, for themselves and for agents who wait and shall have the same: those whom
+the rules have judged and who are not begun, and those whose profile was read ahead, judged here. What was given to whom
+is noted on the shared shelf for a quarter of an hour; when those agents' own turn comes they find it done, and spend no
+call. A note that is lost costs a call and nothing else, since every one of these calls may be repeated. One worker at a
+time gives (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitprov.domain.agent import Granted, Place, Profile, WantedState
+from jitprov.domain.provisioning import ENTRANCE
 from jitprov.errors import NameUnknown, NoRuleMatched, Refused, TryAgain
 from jitprov.genesys.access import (
     GROUP_MEMBERS_PER_POST,
@@ -140,12 +141,25 @@ class Grants:
         return Granted(thing.what, thing.name, "own", 1 + len(others))
 
     def _turn_of(self, user_id: str) -> _Turn:
-        """Return what the agent was given before, and what agents who wait and whose profile is known lack."""
+        """Return what the agent was given before, and what others lack.
+
+        They are those whom the rules have judged and who wait to be begun, and those who wait to be judged and whose
+        profile is known.
+        """
+        judged = {
+            record.user_id: record.findings
+            for record in self._ledger.standing_at(ENTRANCE, limit=_LOOKED_AT_MAX)
+            if not record.cancel_asked and record.user_id != user_id
+        }
         book = self._rules.in_force()
         waiting = [other for other in self._ledger.waiting_users(limit=_LOOKED_AT_MAX) if other != user_id]
         profiles = self._profiles.read_ahead(waiting)
-        noted = self._noted([user_id, *profiles])
-        lacking = {}
+        noted = self._noted([user_id, *judged, *profiles])
+        lacking = {
+            other: [thing for thing in grantables(found.wanted, found.profile) if thing.note not in noted[other]]
+            for other, found in judged.items()
+            if found.wanted and found.profile
+        }
         for other, profile in profiles.items():
             try:
                 wanted = book.wanted_for(profile)

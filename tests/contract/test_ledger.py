@@ -547,3 +547,16 @@ def test_a_ledger_out_of_reach_says_so(key_prefix: str) -> None:
     ledger.close()
 
     assert "s3cret" not in str(raised.value)
+
+
+def test_those_who_stand_at_a_step_come_with_what_was_found(ledger: Ledger) -> None:
+    """Whose next step it is, the first accepted first, no more than asked for; others and the ended are absent."""
+    first, second, third = (opened(ledger) for _ in range(3))
+    for record in (second, first):
+        walked(ledger, record, Findings(profile=a_profile()))
+
+    standing = ledger.standing_at(CORRIDOR[1], limit=10)
+    assert [record.user_id for record in standing] == [first.user_id, second.user_id]
+    assert all(record.findings.profile for record in standing)
+    assert len(ledger.standing_at(CORRIDOR[1], limit=1)) == 1
+    assert list(ledger.standing_at(FIRST, limit=10)) == [third]

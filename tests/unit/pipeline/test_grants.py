@@ -8,10 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from builders import a_profile
+from builders import a_profile, a_provisioning
 from fixed_clock import FixedClock
 from jitprov.cache.memory import MemoryCache
 from jitprov.domain.agent import Granted, Place, Profile, RoleGrant, WantedState
+from jitprov.domain.provisioning import ENTRANCE, Findings, Provisioning, Step
 from jitprov.errors import NameUnknown, NoRuleMatched, RateLimited, Refused, StepError, Unavailable
 from jitprov.genesys.shelf import Shelf
 from jitprov.pipeline.grants import Grants
@@ -32,6 +33,7 @@ class House:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self.refuse: Callable[[str, Sequence[str]], StepError | None] = lambda *_: None
         self.looks_at_division = False
+        self.standing: list[Provisioning] = []
         shelf = Shelf(MemoryCache(clock.monotonic_s), clock, read_settings(_env_file=None))
         parts = cast("Any", self)
         self.grants = Grants(parts, parts, parts, parts, parts, shelf)
@@ -86,6 +88,10 @@ class House:
     def waiting_users(self, *, limit: int) -> list[str]:
         return list(self.profiles)[:limit]
 
+    def standing_at(self, step: Step, *, limit: int) -> list[Provisioning]:
+        assert step is ENTRANCE
+        return self.standing
+
     def read_ahead(self, users: Sequence[str]) -> dict[str, Profile]:
         return {user_id: self.profiles[user_id] for user_id in users if user_id in self.profiles}
 
@@ -130,6 +136,21 @@ def test_only_those_are_served_whose_rules_ask_for_the_same(house: House) -> Non
 
     assert dict(house.calls) == {"division": (user_id,), "role": (user_id, moved), "group": (user_id, same, moved)}
     assert house.give(moved)[0] == Granted("division", "Seasonal", "there")
+
+
+def test_those_who_wait_for_their_turn_are_served_by_their_own_records(house: House) -> None:
+    """Who was judged and is not begun is served by what was found for them, where rules look at the division too."""
+    house.looks_at_division = True
+    user_id = house.agent()
+    waiting, cancelled = (
+        a_provisioning(findings=Findings(profile=a_profile(), wanted=WANTED), cancel_asked=asked)
+        for asked in (False, True)
+    )
+    house.standing = [waiting, cancelled, a_provisioning()]
+
+    house.give(user_id)
+
+    assert dict(house.calls) == dict.fromkeys(("division", "role", "group"), (user_id, waiting.user_id))
 
 
 def test_nobody_is_moved_ahead_of_rules_that_look_at_the_division(house: House) -> None:
