@@ -1,7 +1,7 @@
 """Division, roles, groups and queues: one call serves the many agents who wait and shall have the same.
 
 The agent whose turn it is has the call made, for themselves and for agents who wait and shall have the same: those whom
-the rules have judged and who are not begun, and those whose profile was read ahead, judged here. What was given to whom
+the rules have judged and who are under way, and those whose profile was read ahead, judged here. What was given to whom
 is noted on the shared shelf for a quarter of an hour; when those agents' own turn comes they find it done, and spend no
 call. A note that is lost costs a call and nothing else, since every one of these calls may be repeated. One worker at a
 time gives (docs/decisions/0024).
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitprov.domain.agent import Granted, Place, Profile, WantedState
-from jitprov.domain.provisioning import ENTRANCE
+from jitprov.domain.provisioning import EVERY_STEP, Step
 from jitprov.errors import NameUnknown, NoRuleMatched, Refused, TryAgain
 from jitprov.genesys.access import (
     GROUP_MEMBERS_PER_POST,
@@ -32,6 +32,8 @@ from jitprov.rules.living import LivingRules
 _LOOKED_AT_MAX = 200
 _KEEP_S = 900.0
 _TURN = "grants"
+# Who stands before one of these has been judged by the rules.
+_JUDGED = EVERY_STEP[Step.RESOLVE_SKILLS.number :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,13 @@ class Grants:
     def _turn_of(self, user_id: str) -> _Turn:
         """Return what the agent was given before, and what others lack.
 
-        They are those whom the rules have judged and who wait to be begun, and those who wait to be judged and whose
+        They are those whom the rules have judged and who are under way, and those who wait to be judged and whose
         profile is known.
         """
         judged = {
             record.user_id: record.findings
-            for record in self._ledger.standing_at(ENTRANCE, limit=_LOOKED_AT_MAX)
+            for step in _JUDGED
+            for record in self._ledger.standing_at(step, limit=_LOOKED_AT_MAX)
             if not record.cancel_asked and record.user_id != user_id
         }
         book = self._rules.in_force()

@@ -21,7 +21,7 @@ from running import PROJECT, RealParts
 
 pytestmark = pytest.mark.integration
 
-AGENTS = 200
+AGENTS = 50
 SCALE = 60.0
 RULES = """\
 version: 1
@@ -96,7 +96,6 @@ def test_everyone_has_what_the_oracle_says_for_few_calls(own_redis: OwnRedis, tm
     ):
         parts.settings |= {
             "JITPROV_RULES_FILE": str(tmp_path / "rules.yaml"),
-            "JITPROV_STATION_SOURCE": "line_id",
             "JITPROV_WORKER_CONCURRENCY": "4",
         }
         users = [

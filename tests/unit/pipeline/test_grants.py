@@ -89,8 +89,7 @@ class House:
         return list(self.profiles)[:limit]
 
     def standing_at(self, step: Step, *, limit: int) -> list[Provisioning]:
-        assert step is ENTRANCE
-        return self.standing
+        return [record for record in self.standing if record.step is step]
 
     def read_ahead(self, users: Sequence[str]) -> dict[str, Profile]:
         return {user_id: self.profiles[user_id] for user_id in users if user_id in self.profiles}
@@ -143,7 +142,7 @@ def test_those_who_wait_for_their_turn_are_served_by_their_own_records(house: Ho
     house.looks_at_division = True
     user_id = house.agent()
     waiting, cancelled = (
-        a_provisioning(findings=Findings(profile=a_profile(), wanted=WANTED), cancel_asked=asked)
+        a_provisioning(step=ENTRANCE, findings=Findings(profile=a_profile(), wanted=WANTED), cancel_asked=asked)
         for asked in (False, True)
     )
     house.standing = [waiting, cancelled, a_provisioning()]
