@@ -24,6 +24,7 @@ DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 LINES_MAX = 300
 LONGER = {
     "jitprov/domain/provisioning.py": "a record and all its moves, read as one page",
+    "jitprov/ledger/memory.py": "one port, method by method; what it keeps is in memory_store.py",
     "jitprov/ledger/redis.py": "one port, method by method; what could be split off is in codec.py and the scripts",
     "jitprov/settings.py": "one place reads the environment, and every setting says what it is for",
 }
