@@ -151,6 +151,10 @@ format: setup ## Mend what can be mended by machine
 .PHONY: check
 check: lint test ## All that a commit needs
 
+.PHONY: reference
+reference: setup ## docs/reference.md from the code: commands, settings, error codes
+	@$(PY) docs/reference.py
+
 .PHONY: lock
 lock: setup ## Write both lock files anew from pyproject.toml
 	@$(UV_COMPILE) --extra embedded -o requirements.lock
