@@ -70,7 +70,8 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 # Above the longest honest step: three calls, each with its wait for a slot and its time-out.
 task_soft_time_limit = 100
 task_time_limit = 110
-# On SIGQUIT: slots may finish for so long, then their messages go back. SIGTERM waits for them without a bound.
+# On SIGQUIT Celery sleeps for so long, then gives messages back. SIGTERM is quicker: waits end at once (jitprov.stop),
+# calls within their time-outs.
 worker_soft_shutdown_timeout = 30
 
 # --- valve ----------------------------------------------------------------------------------------------------

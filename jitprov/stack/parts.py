@@ -7,7 +7,6 @@ checked; secrets go only to the parts that need them, and never on a command lin
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -140,8 +139,7 @@ def compose(
         replace(
             place.part("worker"),
             ready=redis.feeds_a_worker,
-            # SIGTERM would wait for every slot without bound; this gives back what is not finished in time.
-            stop_signal=signal.SIGQUIT,
+            # Waits end at once on SIGTERM (jitprov.stop), calls within their time-outs; SIGQUIT would sleep for 30 s.
             stop_within_s=_WORKER_STOP_WITHIN_S,
         ),
         place.part("reconciler"),
