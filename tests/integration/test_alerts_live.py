@@ -75,7 +75,8 @@ def test_what_refuses_rings_once_and_all_metrics_are_there(own_redis: OwnRedis, 
         wait_until(lambda: bool(room.posts), within_s=60)
         wait_until(lambda: 'jitprov_alert_firing{alert="refusing"} 1.0' in shown(), within_s=30)
         text = shown()
-        [(_, body)] = room.posts
+        # A busy machine may ring for more, once each.
+        [body] = [body for _, body in room.posts if "refused" in body["text"]]
 
         assert "refused 6 of 6 deliveries" in body["text"]
         assert "Next: jitprov doctor" in body["text"]
