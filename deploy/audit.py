@@ -57,7 +57,7 @@ def judge(returned: int, out: str, err: str) -> tuple[int, str]:
 def _not_looked(cause: str) -> str:
     return (
         "NOT AUDITED. The vulnerability data could not be had, so nothing is known about these packages.\n"
-        f"  {cause[:300]}\n  Run it where https://pypi.org answers with its JSON pages."
+        f"  {cause[:300]}\n  Run it where the package index answers with its vulnerability data."
     )
 
 
