@@ -8,7 +8,7 @@ RUN python -m venv /opt/jitprov
 WORKDIR /src
 # The lock alone first: its layer is made again only when the lock changes.
 COPY requirements.lock ./
-RUN /opt/jitprov/bin/python -m pip install --require-hashes --only-binary :all: -r requirements.lock
+RUN /opt/jitprov/bin/python -m pip install --require-hashes --no-deps --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md celeryconfig.py flowerconfig.py ./
 COPY jitprov ./jitprov
 # The build backend is in the lock, so nothing is fetched here.

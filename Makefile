@@ -9,10 +9,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
-FROM_LOCK := $(PIP_INSTALL) --require-hashes --only-binary :all: -r
+# The locks are whole. With --no-deps pip takes them as they stand; resolving again, it refuses a pinned package that another
+# one asks for with an extra (coverage[toml]) as soon as a newer release of it is out.
+FROM_LOCK := $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all: -r
 ITSELF := $(PIP_INSTALL) --no-deps --no-build-isolation -e .
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" -q
+	--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" -q
 
 # For packages of the distribution.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -n)

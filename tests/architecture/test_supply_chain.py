@@ -54,7 +54,7 @@ def test_every_install_is_by_hash_and_wheel() -> None:
     installs = [line for line in MAKEFILE.splitlines() if "PIP_INSTALL)" in line]
 
     assert [line.split(":= ")[1] for line in installs] == [
-        "$(PIP_INSTALL) --require-hashes --only-binary :all: -r",
+        "$(PIP_INSTALL) --require-hashes --no-deps --only-binary :all: -r",
         "$(PIP_INSTALL) --no-deps --no-build-isolation -e .",
     ]
 
