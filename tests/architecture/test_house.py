@@ -216,7 +216,8 @@ def _pins(lock: str) -> dict[str, str]:
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = re.fullmatch(r"([a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9,-]+\])?==(\S+)( ; [^-]+?)?((?: +--hash=sha256:[0-9a-f]{64})+)\s*", line)
+        name = r"([a-z0-9][a-z0-9._-]*)(?:\[[a-z0-9,-]+\])?"
+        found = re.fullmatch(name + r"==(\S+)( ; [^-]+?)?((?: +--hash=sha256:[0-9a-f]{64})+)\s*", line)
         assert found, f"{lock}: not a pin with hashes: {line[:80]}"
         pins[found[1]] = found[2]
     return pins
