@@ -41,7 +41,7 @@ ALL: tuple[tuple[str, str], ...] = (
 # Two processes share the work, so the Nth send is not the same each time: every third.
 SOME: tuple[tuple[str, str], ...] = (("jitprov", "pool"), ("jitprov", "child"))
 STRIDE = 3
-_N_MAX = 400
+_N_MAX = 900
 
 Told = Callable[[Result], None]
 

@@ -28,7 +28,17 @@ Found = list[str]
 SKILLS: Mapping[str, Mapping[str, float]] = {
     "Seasonal_Retail": {"Customer_Service": 1.0, "Order_Tracking": 1.0},
     "Seasonal_Tech_Support": {"Basic_Troubleshooting": 1.0},
+    "Seasonal_Lead": {"Escalations": 3.0},
 }
+# What else the rules of `reliability.lane` give, by department, in the words of the sandbox' state.
+ACCESS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "Seasonal_Lead": {
+        "roles": frozenset({"Seasonal Agent", "employee"}),
+        "groups": frozenset({"Retail Floor"}),
+        "queues": frozenset({"Retail Calls", "Overflow"}),
+    },
+}
+CHATS: Mapping[str, int] = {"Seasonal_Lead": 2}
 ATTEMPTS_MAX = 6
 
 _FAMILY = re.compile(r"^ *((?:[a-z]+|:|\{[^}]*\})+) {2,}(?:hash|zset|string|list|set|stream) ", re.MULTILINE)
@@ -130,6 +140,21 @@ def i3_as_the_rules_say(e: Evidence) -> Found:
             found.append(f"wrong: user {record.user_id} has skills {skills}")
         if user["phones"] and user["default_station_id"] != user["phones"][0]["station_id"]:
             found.append(f"wrong: user {record.user_id} has another default station than its phone's")
+        found += _access_found_wrong(user)
+    return found
+
+
+def _access_found_wrong(user: Mapping[str, Any]) -> Found:
+    """Return what an agent lacks, or has too much, of roles, groups, queues and utilization."""
+    department, found = str(user["department"]), []
+    for what, should in ACCESS.get(department, {}).items():
+        has = {each["name"] if isinstance(each, dict) else each for each in user[what]}
+        if has != should:
+            found.append(f"wrong: user {user['id']} has {what} {sorted(has)}")
+    if department in CHATS:
+        media = (user["utilization"] or {}).get("utilization", {})
+        if media.get("chat", {}).get("maximumCapacity") != CHATS[department]:
+            found.append(f"wrong: user {user['id']} has utilization {media}")
     return found
 
 

@@ -31,6 +31,17 @@ WEBHOOK_KEY = "reliability-webhook-key-" + "k" * 24
 # Those of benchmarks/, whose plain chain runs here too.
 CLIENT_ID, CLIENT_SECRET = "bench-client", "bench-secret-that-guards-nothing"
 TIME_SCALE = 20.0
+# The shipped rules, and a department whose agents walk all seven steps.
+RULES = f"""{(PROJECT / "jitprov/rules/default.yaml").read_text().partition("# Tried by")[0]}
+  - name: Seasonal leads
+    when:
+      department: Seasonal_Lead
+    skills: {{Escalations: 3}}
+    utilization: {{chat: {{capacity: 2, interruptible: [call]}}}}
+    roles: [Seasonal Agent]
+    groups: [Retail Floor]
+    queues: [Retail Calls, Overflow]
+"""
 
 # Imported before any fork; none of them reads the environment of a part.
 _WARM = [
@@ -191,6 +202,7 @@ class Lane:
         }
         chosen = self.folder / "sandbox.json"
         chosen.write_text(json.dumps(options))
+        (self.folder / "rules.yaml").write_text(RULES)
         self._sandbox = fork(
             "jitprov", ["sandbox", "--options", str(chosen)], dict(os.environ), self.folder / "sandbox.log"
         )
@@ -232,6 +244,7 @@ class Lane:
             "JITPROV_DATA_KEY": DATA_KEY,
             "JITPROV_RECEIVER_PORT": str(self.receiver_port),
             "JITPROV_DATA_DIR": str(self.run_folder / "data"),
+            "JITPROV_RULES_FILE": str(self.folder / "rules.yaml"),
             "JITPROV_WORKER_CONCURRENCY": "1",
             "JITPROV_CONNECT_TIMEOUT_S": "1",
             "JITPROV_READ_TIMEOUT_S": "2",

@@ -21,6 +21,15 @@ HAS: dict[str, Any] = {
     "phones": [{"id": PHONE.phone_id, "station_id": "station"}],
     "default_station_id": "station",
 }
+LEADS: dict[str, Any] = HAS | {
+    "id": USER,
+    "department": "Seasonal_Lead",
+    "skills": [{"name": "Escalations", "proficiency": 3.0}],
+    "utilization": {"utilization": {"chat": {"maximumCapacity": 2}}},
+    "roles": [{"name": "employee"}, {"name": "Seasonal Agent"}],
+    "groups": ["Retail Floor"],
+    "queues": ["Overflow", "Retail Calls"],
+}
 KEPT = {
     "windows_over": 0,
     "requests_inside_retry_after": 0,
@@ -52,6 +61,7 @@ GOOD = Evidence(
 def test_nothing_is_found_where_all_is_well() -> None:
     """A run in which all held is not suspected."""
     assert judge(GOOD) == {}
+    assert judge(replace(GOOD, users={USER: LEADS})) == {}
 
 
 def _stands(**changes: Any) -> dict[str, Any]:
@@ -74,6 +84,10 @@ def _has(**changes: Any) -> dict[str, Any]:
         ("I2", _has(phones=[{"id": "another", "station_id": "station"}])),
         ("I3", _has(skills=HAS["skills"][:1])),
         ("I3", _has(default_station_id="another")),
+        ("I3", {"users": {USER: LEADS | {"queues": ["Overflow"]}}}),
+        ("I3", {"users": {USER: LEADS | {"groups": ["Retail Floor", "Seasonal Team"]}}}),
+        ("I3", {"users": {USER: LEADS | {"roles": [{"name": "employee"}]}}}),
+        ("I3", {"users": {USER: LEADS | {"utilization": None}}}),
         ("I4", {"oracle": KEPT | {"windows_over": 1}}),
         ("I4", {"oracle": KEPT | {"requests_inside_retry_after": 1}}),
         ("I5", {"journal": [CREATE | {"user_agent": "curl/8"}]}),
