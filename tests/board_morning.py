@@ -50,6 +50,8 @@ class Visitors:
         page.goto("/")
         if key is not None:
             self.sign_in(page, key)
+            # Keys pressed before the page has come would go to the form that is leaving.
+            page.wait_for_url(lambda url: urlsplit(url).path != "/login")
         return page
 
     def sign_in(self, page: Page, key: str, who: str = "Kim") -> None:
