@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.request import urlopen
 
-from benchmarks.arena import Arena, World
+from benchmarks.arena import Arena, World, wait_for
 from benchmarks.load import Load, apply_load, events
 from jitprov.stack.ports import WantedPort, choose_ports
 from jitprov.stack.probes import answers_http
@@ -42,6 +44,7 @@ def measure(number: int = EVENTS, *, rounds: int = 3) -> dict[str, Any]:
         for _ in range(rounds):
             for name, port in doors.items():
                 runs[name].append(apply_load(port, events(number if name != "inside" else number // 4), key=key))
+                wait_for(partial(_has_sent, doors["receiver"]), cap_s=30)
     per_s = {name: median(run.per_s for run in taken) for name, taken in runs.items()}
     return {
         "receiver_events_per_s": round(per_s["receiver"]),
@@ -51,6 +54,14 @@ def measure(number: int = EVENTS, *, rounds: int = 3) -> dict[str, Any]:
             median(a.per_s / b.per_s for a, b in zip(runs["receiver"], runs["noop"], strict=True)), 3
         ),
         "noop_events_per_s": round(per_s["noop"]),
+        # What the load's own share of the machine makes of a server that does nothing.
+        "noop_p99_ms": round(median(run.p99_ms for run in runs["noop"]), 1),
         "apply_async_inside_events_per_s": round(per_s["inside"]),
         "apply_async_inside_p99_ms": round(median(run.p99_ms for run in runs["inside"]), 1),
     }
+
+
+def _has_sent(port: int) -> bool:
+    """Tell whether the receiver sent all chains of the load before: the next one shall have the machine to itself."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return b"\njitprov_receiver_publishes_waiting 0.0" in answer.read()

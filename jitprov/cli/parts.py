@@ -46,7 +46,7 @@ def receiver() -> None:
     from jitprov.desk.pace import pace_of  # noqa: PLC0415
     from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
     from jitprov.desk.room import Desk, make_room  # noqa: PLC0415
-    from jitprov.pipeline.chain import enqueue, enqueue_again, publish_impatiently  # noqa: PLC0415
+    from jitprov.pipeline.chain import enqueue, enqueue_again, load_the_way_out, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
     from jitprov.receiver.body import StartRule  # noqa: PLC0415
     from jitprov.receiver.intake import new_id  # noqa: PLC0415
@@ -57,6 +57,7 @@ def receiver() -> None:
     chosen = settings()
     logs.setup(chosen.log_level, masked=chosen.secret_values())
     publish_impatiently()
+    load_the_way_out()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_overview(chosen, timeout_s=1.0)
     budget, cache = make_budget(chosen), make_cache(chosen)

@@ -40,7 +40,7 @@ from jitprov.receiver.measures import Measures
 from jitprov.receiver.publisher import Publisher
 from jitprov.receiver.quarantine import Quarantine
 from jitprov.receiver.readiness import Readiness
-from jitprov.receiver.server import listen, make_server
+from jitprov.receiver.server import listen, make_server, spare_what_stands
 from jitprov.receiver.signature import Signatures
 from jitprov.sealing import Seals
 from jitprov.settings import Settings
@@ -254,6 +254,7 @@ def serve(  # noqa: PLR0913  each is a part that it stands between
     for room in rooms:
         app.include_router(room)
     server = make_server(app, settings)
+    spare_what_stands()
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 
@@ -84,3 +85,14 @@ def listen(settings: Settings) -> socket.socket:
         cause = error.strerror or type(error).__name__
         msg = f"cannot listen on {where[0]} port {where[1]} ({cause}): change JITPROV_RECEIVER_HOST or _PORT"
         raise ConfigurationError(msg) from error
+
+
+def spare_what_stands() -> None:
+    """Take all that is in memory now out of the garbage collector's rounds: it stays until the end anyway.
+
+    A full round goes through every object: with Celery and FastAPI loaded that is a fifth of a million, for which all
+    senders waited a tenth of a second. Afterwards it goes through what deliveries leave behind. To be called once,
+    when everything is loaded and before anything is served.
+    """
+    gc.collect()
+    gc.freeze()
