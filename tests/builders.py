@@ -45,8 +45,8 @@ def a_wanted_state(**changes: Any) -> WantedState:
     return WantedState(**values)
 
 
-def a_phone(**changes: str) -> Phone:
-    values = {"phone_id": str(uuid4()), "line_id": str(uuid4()), "name": "Robin Example"} | changes
+def a_phone(**changes: Any) -> Phone:
+    values: dict[str, Any] = {"phone_id": str(uuid4()), "line_id": str(uuid4()), "name": "Robin Example"} | changes
     return Phone(**values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 # Who is begun first of those who wait: see docs/decisions/0022.
@@ -84,6 +84,7 @@ class Profile:
         division_id: Of that division; empty where the API left it out.
         skills: Routing skills now held; best effort, as the API says of `expand`.
         languages: Routing languages now held; best effort likewise.
+        group_ids: Of the groups that the agent is a member of; best effort likewise.
         default_station_id: Of the station set now; empty without one. Best effort likewise.
     """
 
@@ -98,6 +99,7 @@ class Profile:
     default_station_id: str = ""
     division_id: str = ""
     languages: tuple[RatedLanguage, ...] = ()
+    group_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,9 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone as jitprov needs it: `line_id` may double as the station's id."""
+    """A phone as jitprov needs it: `line_id` may double as the station's id; `made` when jitprov made it."""
 
     phone_id: str
     line_id: str
     name: str = ""
+    made: bool = field(default=False, compare=False)

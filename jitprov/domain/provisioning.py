@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from jitprov.domain.agent import Granted, Phone, Priority, Profile, WantedState
+from jitprov.domain.given import Given
 from jitprov.domain.ids import task_id_of
 from jitprov.domain.outcomes import Failure, may_have_acted
 
@@ -114,6 +115,8 @@ class Findings:
     Attributes:
         utilization: `own` once it was set, `organization` where the organization's fits.
         access: Division, roles, groups and queues, each with how the agent came by it.
+        given: What the steps gave that was not there before.
+        taken: What they took away, of what jitprov had given.
     """
 
     profile: Profile | None = None
@@ -122,6 +125,8 @@ class Findings:
     station_id: str | None = None
     utilization: str | None = None
     access: tuple[Granted, ...] = ()
+    given: Given = field(default_factory=Given)
+    taken: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True, slots=True)

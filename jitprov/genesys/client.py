@@ -36,7 +36,7 @@ USERS_PER_GET = 100
 SKILLS_PER_PATCH = 50
 _SKILLS_PER_PAGE = 500
 _PAGES_MAX = 200
-_EXPAND = ["skills", "languages", "station"]
+_EXPAND = ["skills", "languages", "station", "groups"]
 _EDGES = "/api/v2/telephony/providers/edges"
 
 
@@ -74,7 +74,7 @@ class GenesysClient:
     def get_users(self, user_ids: Sequence[str]) -> dict[str, Profile]:
         """Return the profiles of up to `USERS_PER_GET` users; those the API leaves out are absent.
 
-        Source: GET /api/v2/users?id=…&state=any&expand=skills&expand=languages&expand=station; no permission. Cost: 1.
+        Source: GET /api/v2/users?id=…&state=any&expand=…; no permission. Cost: 1.
         """
         ids = [checked(user_id) for user_id in user_ids]
         if len(ids) > USERS_PER_GET:

@@ -88,8 +88,8 @@ def parse_user(content: Any) -> Profile:
         raise Malformed("id")
     division = object_of(content, "division")
     station = object_of(object_of(content, "station"), "defaultStation")
-    skills, languages = content.get("skills") or [], content.get("languages") or []
-    for field, listed in (("skills", skills), ("languages", languages)):
+    skills, languages, groups = (content.get(name) or [] for name in ("skills", "languages", "groups"))
+    for field, listed in (("skills", skills), ("languages", languages), ("groups", groups)):
         if not isinstance(listed, list):
             raise Malformed(field)
     return Profile(
@@ -104,6 +104,7 @@ def parse_user(content: Any) -> Profile:
         default_station_id=str(station.get("id") or ""),
         division_id=str(division.get("id") or ""),
         languages=tuple(RatedLanguage(*_parse_rated(language, "languages")) for language in languages),
+        group_ids=tuple(text_of(group, "id") for group in groups),
     )
 
 

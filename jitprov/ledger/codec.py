@@ -10,6 +10,8 @@ code cause           what it failed with or waits for, and what it is grouped by
 dept                 keyed digest of the department, to filter by
 findings             JSON of `Findings`, sealed: names, addresses, what the steps made (docs/decisions/0013)
 
+What is remembered of an agent beyond provisionings is JSON of `Memory`, sealed likewise (docs/decisions/0030).
+
 Whoever has no key reads a record without its findings, and leaves them as they are when it writes.
 """
 
@@ -22,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
+from jitprov.domain.given import Memory
 from jitprov.domain.outcomes import Failure
 from jitprov.domain.provisioning import (
     CORRIDOR,
@@ -50,6 +53,7 @@ class Story:
 
 _STORY: TypeAdapter[Story] = TypeAdapter(Story)
 _FINDINGS: TypeAdapter[Findings] = TypeAdapter(Findings)
+_MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
 _NOT_BEGUN = StepRecord()
 _NOTHING_FOUND = Findings()
 
@@ -91,6 +95,33 @@ def sealed_findings(record: Provisioning, seals: Seals) -> str:
     """
     plain = _FINDINGS.dump_json(record.findings, exclude_defaults=True)
     return seals.seal(plain, about=record.provisioning_id)
+
+
+def sealed_memory(user_id: str, memory: Memory, seals: Seals) -> str:
+    """Return what is remembered of an agent as one sealed text; `-` for nothing.
+
+    Raises:
+        ConfigurationError: There is no key.
+    """
+    if memory == Memory():
+        return "-"
+    return seals.seal(_MEMORY.dump_json(memory, exclude_defaults=True), about=f"given {user_id}")
+
+
+def open_memory(user_id: str, sealed: str | None, seals: Seals) -> Memory:
+    """Return what is remembered of an agent.
+
+    Raises:
+        Unreadable: No key opens it, or a newer version wrote it.
+    """
+    if not sealed:
+        return Memory()
+    try:
+        return _MEMORY.validate_json(seals.open(sealed, about=f"given {user_id}"))
+    except SealBroken as error:
+        raise Unreadable(f"what is remembered of agent {user_id}: {error}") from None
+    except ValidationError:
+        raise Unreadable(f"what is remembered of agent {user_id}: another version's") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.given import Memory
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
@@ -134,7 +135,8 @@ class MemoryLedger:
             entry.record = replace(entry.record, state=State.RUNNING, not_before=None, updated_at=now)
             self._keeper.wrote(provisioning_id, entry.record.version, now)
             look_first = looks_until is not None and entry.record.accepted_at < looks_until
-            return Claim(entry.seen(), token, now, look_first=look_first)
+            memory = self.store.memories.get(entry.record.user_id, Memory())
+            return Claim(entry.seen(), token, now, look_first=look_first, memory=memory)
 
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
         """See `Ledger.still_held`."""
@@ -165,7 +167,7 @@ class MemoryLedger:
             self.store.emails[same_email(profile.email)] = record.provisioning_id
         return True
 
-    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
+    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float, memory: Memory | None = None) -> bool:
         """See `Ledger.record`."""
         with self._lock:
             entry = self.store.entries.get(record.provisioning_id)
@@ -176,8 +178,22 @@ class MemoryLedger:
             if entry.lease != claim.token:
                 return False
             self._write(entry, claim.token, record, look_after_s, cancel=entry.record.cancel_asked)
+            if memory == Memory():
+                self.store.memories.pop(record.user_id, None)
+            elif memory is not None:
+                self.store.memories[record.user_id] = memory
             self._keeper.wrote(record.provisioning_id, entry.record.version, claim.now)
             return True
+
+    def memories(self, user_ids: Sequence[str]) -> Mapping[str, Memory]:
+        """See `Ledger.memories`."""
+        with self._lock:
+            return {user_id: held for user_id in user_ids if (held := self.store.memories.get(user_id))}
+
+    def all_memories(self) -> Mapping[str, Memory]:
+        """See `Ledger.all_memories`."""
+        with self._lock:
+            return dict(self.store.memories)
 
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:
         """See `Ledger.change`."""

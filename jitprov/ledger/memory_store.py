@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from jitprov.domain.given import Memory
 from jitprov.domain.provisioning import Provisioning, begin
 from jitprov.ledger.book import Book, Witness
 
@@ -60,6 +61,7 @@ class MemoryStore:
         self.users: dict[str, str] = {}
         self.emails: dict[str, str] = {}
         self.quarantine: dict[str, Quarantined] = {}
+        self.memories: dict[str, Memory] = {}
         self.book_found = Book()
 
     # --- the shelf ------------------------------------------------------------------------------------------

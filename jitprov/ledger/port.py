@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.given import Memory
 from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.ledger.book import Book
 
@@ -22,12 +23,14 @@ class Claim:
         now: The ledger's clock at the claim.
         look_first: The ledger was lost since it was accepted, or shortly before: what an earlier provisioning made
             for this agent may be there, and unknown.
+        memory: What is remembered of the agent from this and earlier provisionings.
     """
 
     record: Provisioning
     token: str
     now: datetime
     look_first: bool = False
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +117,27 @@ class Ledger(Protocol):
         """
         ...
 
-    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
+    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float, memory: Memory | None = None) -> bool:
         """Write a step's end and give the lease back.
 
         Args:
             claim: The claim under which the step ran.
             record: The next record, from a move of `domain.provisioning`.
             look_after_s: When the reconciler may look for the next message, in real seconds from now.
+            memory: What is remembered of the agent from now on, written in the same act; an empty one forgets the
+                agent, None leaves what there is.
 
         Returns:
             False when the lease was lost or the record was changed meanwhile; nothing is written then.
         """
+        ...
+
+    def memories(self, user_ids: Sequence[str]) -> Mapping[str, Memory]:
+        """Return what is remembered of these agents; those of whom nothing is are absent."""
+        ...
+
+    def all_memories(self) -> Mapping[str, Memory]:
+        """Return what is remembered of everybody, by user id."""
         ...
 
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:

@@ -9,6 +9,7 @@ state:{state}            zset   accepted, µs      while in that state          
 at:{step}                zset   accepted, µs      while under way at that step  accept, write
 ended:{state}            zset   ended, µs         while ended so                write
 departments              hash   digest → sealed   for ever; a few dozen         write
+given                    hash   user id → sealed  until all is taken away       write
 due                      zset   look at, µs       until it ended                accept, claim, write, looked
 quarantine:order         zset   refused, µs       until forgotten; newest 1,000 receiver
 quarantine:entries       hash   id → JSON         with its place in the order   receiver
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -34,6 +35,7 @@ from redis.retry import Retry
 
 from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.given import Memory
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, Provisioning, State, Step
 from jitprov.errors import DependencyDown, LedgerLost
@@ -44,7 +46,9 @@ from jitprov.ledger.codec import (
     department_digests,
     email_digests,
     from_us,
+    open_memory,
     sealed_findings,
+    sealed_memory,
     signs_of,
     story_of,
     to_us,
@@ -264,7 +268,7 @@ class RedisLedger:
         """See `Ledger.claim`."""
         reason, number, *held = self._guarded(
             "claim",
-            [self._hash(provisioning_id), self._key("due")],
+            [self._hash(provisioning_id), self._key("due"), self._key("given")],
             [self._prefix, provisioning_id, step, generation, token, _us(lease_s), *EVERY_STEP],
         )
         if reason:
@@ -272,8 +276,9 @@ class RedisLedger:
         fields, now = _pairs(json.loads(held[0])), from_us(int(number))
         # Without its findings a step would take what was made for not made.
         record = decode(provisioning_id, fields, self._seals, whole=True)
+        memory = open_memory(record.user_id, fields.get("memory"), self._seals)
         self._keeper.wrote(provisioning_id, record.version, now)
-        return Claim(record, token, now, look_first=fields["look"] == "1")
+        return Claim(record, token, now, look_first=fields["look"] == "1", memory=memory)
 
     @reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
@@ -282,7 +287,9 @@ class RedisLedger:
         keys = [self._hash(provisioning_id), self._key("due")]
         return bool(self._run["renew"](keys=keys, args=[provisioning_id, claim.token, _us(lease_s)]))
 
-    def _write(self, guard: str, token: str, seen: Provisioning, record: Provisioning, look_after_s: float) -> bool:
+    def _write(
+        self, guard: str, token: str, seen: Provisioning, record: Provisioning, look_after_s: float, memory: str = ""
+    ) -> bool:
         found_more = record.findings != seen.findings
         sealed = sealed_findings(record, self._seals) if found_more else ""
         profile = record.findings.profile
@@ -291,7 +298,7 @@ class RedisLedger:
         signs = signs_of(record)
         return bool(
             self._run["write"](
-                keys=[self._hash(record.provisioning_id), self._key("due"), self._key("emails")],
+                keys=[self._hash(record.provisioning_id), *map(self._key, ("due", "emails", "given"))],
                 args=[
                     self._prefix,
                     record.provisioning_id,
@@ -312,17 +319,41 @@ class RedisLedger:
                     signs.cause,
                     department_digests(department, self._seals)[0] if department else "",
                     self._seals.seal(department.encode(), about=DEPARTMENTS) if department else "",
+                    memory,
                 ],
             )
         )
 
     @reached
-    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float) -> bool:
+    def record(self, claim: Claim, record: Provisioning, *, look_after_s: float, memory: Memory | None = None) -> bool:
         """See `Ledger.record`."""
-        written = self._write("lease", claim.token, claim.record, record, look_after_s)
+        changed = memory is not None and memory != claim.memory
+        kept = sealed_memory(record.user_id, memory, self._seals) if memory is not None and changed else ""
+        written = self._write("lease", claim.token, claim.record, record, look_after_s, kept)
         if written:
             self._keeper.wrote(record.provisioning_id, claim.record.version + 1, claim.now)
         return written
+
+    @reached
+    def memories(self, user_ids: Sequence[str]) -> Mapping[str, Memory]:
+        """See `Ledger.memories`."""
+        found = cast("list[str | None]", self._redis.hmget(self._key("given"), list(user_ids))) if user_ids else []
+        return self._memories_of(zip(user_ids, found, strict=True))
+
+    @reached
+    def all_memories(self) -> Mapping[str, Memory]:
+        """See `Ledger.all_memories`."""
+        return self._memories_of(self._redis.hscan_iter(self._key("given"), count=500))
+
+    def _memories_of(self, entries: Iterable[tuple[str, str | None]]) -> dict[str, Memory]:
+        memories = {}
+        for user_id, sealed in entries:
+            try:
+                if sealed:
+                    memories[user_id] = open_memory(user_id, sealed, self._seals)
+            except Unreadable as error:  # left out, as any other record among many
+                logs.event(_log, "memory_unreadable", level=logging.ERROR, user_id=user_id, error=str(error))
+        return memories
 
     @reached
     def change(self, seen: Provisioning, record: Provisioning, *, look_after_s: float) -> bool:

@@ -16,6 +16,7 @@ from jitprov.domain import provisioning as moves
 from jitprov.domain.clock import Clock
 from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide, describe
 from jitprov.domain.provisioning import ON_DEMAND, Findings, Provisioning, Step
+from jitprov.domain.remembering import after_step
 from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
@@ -33,7 +34,7 @@ class Runner:
     Attributes:
         ledger: The truth.
         clock: Measures durations.
-        kit: What steps may use; its `hold` and `look_first` are replaced per attempt.
+        kit: What steps may use; its `hold`, `memory` and `look_first` are replaced per attempt.
         policy: Bounds of patience, in API seconds.
         station_wait_max_s: Longest total wait for a late station, in API seconds.
         chance: Returns 0.0 to 1.0, for jitter.
@@ -81,7 +82,8 @@ class Runner:
         except LeaseLost:
             return Skip("leased")
         wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
-        kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s)
+        memory = after_step(claim.memory, claim.record, after, claim.now)
+        kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s, memory=memory)
         self._tell(claim.record, after, outcome, self.clock.monotonic_s() - began_s)
         return outcome if kept else Skip("leased")
 
@@ -118,7 +120,7 @@ class Runner:
             if not self.ledger.still_held(claim, lease_s=self.lease_s):
                 raise LeaseLost
 
-        kit = replace(self.kit, hold=hold, look_first=claim.look_first)
+        kit = replace(self.kit, hold=hold, look_first=claim.look_first, memory=claim.memory)
         try:
             with self.kit.genesys.acting_for(claim.record.provisioning_id):
                 return self.steps[step](claim.record, kit)

@@ -7,10 +7,11 @@ anything that must not exist twice. None knows Celery, Redis or the settings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.domain.skills import complete_shares, diff_languages, diff_skills
 from jitprov.errors import AgentGone, NotYetConsistent, Refused, SkillUnknown, StationLate
@@ -42,6 +43,7 @@ class Kit:
         hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
             Raises `LeaseLost`.
         stations: What was learned about stations.
+        memory: What is remembered of the agent; replaced per attempt, as the two beside it.
         look_first: The ledger was lost: what it does not know of may be there all the same.
         station_source: `auto`, `line_id` or `lookup`.
     """
@@ -55,6 +57,7 @@ class Kit:
     belongings: Belongings
     grants: Grants
     hold: Callable[[], None]
+    memory: Memory = field(default_factory=Memory)
     look_first: bool = False
     station_source: Literal["auto", "line_id", "lookup"] = "auto"
 
@@ -92,7 +95,19 @@ def patch_skills(record: Provisioning, kit: Kit) -> Findings:
             raise
         wanted = anew
         _send_skills(record, kit, wanted)
-    return replace(record.findings, wanted=wanted)
+    lacked = to_be_given(wanted, _profile(record))
+    return replace(
+        record.findings,
+        wanted=wanted,
+        given=record.findings.given + Given(skills=lacked.skills, languages=lacked.languages),
+        taken=record.findings.taken + _replaced(wanted, kit.memory),
+    )
+
+
+def _replaced(wanted: WantedState, memory: Memory) -> Given:
+    """Return the skills that jitprov gave before and that replacing took away."""
+    gone = Given(skills=memory.given.skills) - Given(skills=wanted.skills)
+    return gone if wanted.mode == "replace" else Given()
 
 
 def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
@@ -139,12 +154,16 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
     phone: Phone | None = None
     if not first_try or kit.look_first or profile.default_station_id:
         phones = kit.genesys.find_phones(record.user_id)
-        phone = phones[0] if phones else None
+        name = phone_name(profile)
+        # The name says whose it is: what an earlier try made is told from what was there.
+        phone = next((replace(each, made=each.name == name) for each in phones), None)
     if phone is None:
         setup = kit.catalogue.phone_setup()
         # Asked when the slot has come, not before: waiting for it may outlast the lease.
-        phone = kit.genesys.create_phone(record.user_id, phone_name(profile), setup, about_to_send=kit.hold)
-    return replace(record.findings, phone=phone)
+        made = kit.genesys.create_phone(record.user_id, phone_name(profile), setup, about_to_send=kit.hold)
+        phone = replace(made, made=True)
+    given = Given(phone=phone) if phone.made else Given()
+    return replace(record.findings, phone=phone, given=record.findings.given + given)
 
 
 def assign_station(record: Provisioning, kit: Kit) -> Findings:
@@ -155,9 +174,14 @@ def assign_station(record: Provisioning, kit: Kit) -> Findings:
     source = kit.stations.source() if kit.station_source == "auto" else kit.station_source
     if source is None:
         if _try_line_id(record, kit, phone):
-            return replace(record.findings, station_id=phone.line_id)
+            return _stationed(record, phone, phone.line_id)
         source = kit.stations.source() or "lookup"
-    return replace(record.findings, station_id=_assign(record, kit, phone, source))
+    return _stationed(record, phone, _assign(record, kit, phone, source))
+
+
+def _stationed(record: Provisioning, phone: Phone, station_id: str) -> Findings:
+    given = Given(station_id=station_id) if phone.made else Given()
+    return replace(record.findings, station_id=station_id, given=record.findings.given + given)
 
 
 def _try_line_id(record: Provisioning, kit: Kit, phone: Phone) -> bool:
@@ -219,7 +243,7 @@ def set_utilization(record: Provisioning, kit: Kit) -> Findings:
     if all(usual.get(share.media) == share for share in shares):
         return replace(record.findings, utilization="organization")
     kit.access.put_utilization(record.user_id, shares)
-    return replace(record.findings, utilization="own")
+    return replace(record.findings, utilization="own", given=record.findings.given + Given(utilization=shares))
 
 
 def grant_access(record: Provisioning, kit: Kit) -> Findings:
@@ -236,7 +260,9 @@ def grant_access(record: Provisioning, kit: Kit) -> Findings:
             raise
         wanted = resolved
         access = kit.grants.give(record.user_id, wanted, profile, anew=True)
-    return replace(record.findings, wanted=wanted, access=access)
+    lacked = to_be_given(wanted, profile)
+    given = replace(lacked, skills=(), languages=(), utilization=())
+    return replace(record.findings, wanted=wanted, access=access, given=record.findings.given + given)
 
 
 def _alive(profile: Profile) -> Profile:

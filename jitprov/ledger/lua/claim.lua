@@ -1,9 +1,10 @@
 -- Gives one worker the right to run one step: the fence (step, generation, state) and the lease in one act.
--- KEYS 1 the provisioning's hash   2 due        ARGV 1 prefix  2 provisioning id
+-- KEYS 1 the provisioning's hash   2 due   3 given        ARGV 1 prefix  2 provisioning id
 --      3 step  4 generation  5 token  6 lease µs  7.. the steps in order
 -- Returns {reason, µs} when denied, {'', now µs, JSON of [field, value, ...]} when given: one text instead of forty
--- answers, which a client in Python would spend most of the claim's time on. Its last field, `look`, is not of the hash:
--- "1" when it was accepted before the book's `looks` (book.lua stands before this script).
+-- answers, which a client in Python would spend most of the claim's time on. Its last fields are not of the hash: `look`,
+-- "1" when it was accepted before the book's `looks` (book.lua stands before this script), and `memory`, the user's sealed
+-- entry in `given`, if there is one.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
@@ -39,4 +40,9 @@ redis.call('ZADD', due, until_us, pid)
 local held = redis.call('HGETALL', key)
 held[#held + 1] = 'look'
 held[#held + 1] = tonumber(f[7]) < looks_until and '1' or '0'
+local memory = redis.call('HGET', KEYS[3], redis.call('HGET', key, 'user'))
+if memory then
+  held[#held + 1] = 'memory'
+  held[#held + 1] = memory
+end
 return {'', us, cjson.encode(held)}

@@ -1,9 +1,10 @@
 -- Writes the next record of a provisioning: under a lease (a worker) or against what was seen (an operator).
--- KEYS 1 the provisioning's hash   2 due   3 emails (hash digest -> provisioning id)
+-- KEYS 1 the provisioning's hash   2 due   3 emails (hash digest -> provisioning id)   4 given (hash user id -> sealed)
 -- ARGV 1 prefix  2 provisioning id  3 guard: 'lease' or 'seen'  4 the lease's token, or a unique token of this change
 --      5 the version `v` seen (guard 'seen')  6 state  7 step  8 generation  9 tries  10 nb µs  11 ended "1"/"0"
 --      12 story  13 look_after µs  14 e-mail digest or ""  15 sealed findings, or "" to leave them as they are
 --      16 code  17 cause  18 digest of the department and 19 its sealed name, or "" to leave them: what the board filters by
+--      20 sealed memory of the user, "-" to forget it, or "" to leave it as it is: written with the step that it follows from
 -- Returns 1 when written (or written before by the same token), 0 when the guard did not hold.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
@@ -45,6 +46,11 @@ if ARGV[15] ~= '' then redis.call('HSET', key, 'findings', ARGV[15]) end
 if ARGV[18] ~= '' then
   redis.call('HSET', key, 'dept', ARGV[18])
   redis.call('HSETNX', prefix .. 'departments', ARGV[18], ARGV[19])
+end
+if ARGV[20] == '-' then
+  redis.call('HDEL', KEYS[4], redis.call('HGET', key, 'user'))
+elseif ARGV[20] ~= '' then
+  redis.call('HSET', KEYS[4], redis.call('HGET', key, 'user'), ARGV[20])
 end
 if ARGV[14] ~= '' then
   redis.call('HSET', KEYS[3], ARGV[14], pid)
