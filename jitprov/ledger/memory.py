@@ -13,10 +13,11 @@ from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.given import Memory
 from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
+from jitprov.errors import DependencyDown
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import same_email
 from jitprov.ledger.memory_store import Entry, MemoryStore, Quarantined
-from jitprov.ledger.port import Claim, Denied, Due
+from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due
 
 _EARLY = timedelta(milliseconds=50)
 
@@ -44,25 +45,33 @@ class MemoryLedger:
             if openings:
                 self._keeper.look()
             accepted = [self._accept_one(opening, look_after_s) for opening in openings]
+            if not all(acceptance.provisioning_id for acceptance in accepted):
+                raise DependencyDown(ID_TAKEN)
             for acceptance in accepted:
                 if not acceptance.duplicate:
                     self._keeper.wrote(acceptance.provisioning_id, 0, self._now())
             return accepted
 
     def _accept_one(self, opening: Opening, look_after_s: float) -> Acceptance:
-        serving = self.store.events.get(opening.event_id)
+        serving = self._serving(self.store.events.get(opening.event_id))
         if serving is None:
-            serving = self.store.users.get(opening.user_id)
+            serving = self._serving(self.store.users.get(opening.user_id))
             if serving is not None:
                 self.store.events[opening.event_id] = serving
                 self.store.entries[serving].aliases.append(opening.event_id)
-        if serving is None:
+        if serving is None and opening.provisioning_id in self.store.entries:
+            serving = ""
+        elif serving is None:
             serving, now = opening.provisioning_id, self._now()
             record = Provisioning(serving, opening.event_id, opening.user_id, accepted_at=now, updated_at=now)
             self.store.entries[serving] = Entry(record, due_at=now + timedelta(seconds=look_after_s))
             self.store.events[opening.event_id] = self.store.users[opening.user_id] = serving
         duplicate = serving != opening.provisioning_id
         return Acceptance(serving, opening.event_id, opening.user_id, duplicate=duplicate)
+
+    def _serving(self, provisioning_id: str | None) -> str | None:
+        # An id that leads to a provisioning that is not there leads nowhere, and does not swallow the event.
+        return provisioning_id if provisioning_id in self.store.entries else None
 
     def get(self, provisioning_id: str) -> Provisioning | None:
         """See `Ledger.get`."""

@@ -12,6 +12,9 @@ from jitprov.domain.given import Memory
 from jitprov.domain.provisioning import Provisioning, State, Step
 from jitprov.ledger.book import Book
 
+# Chance alone does not bring that about; whoever repeats the event brings another id.
+ID_TAKEN = "a provisioning id is taken by another agent's; nothing was written over. Send the event again"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -74,11 +77,15 @@ class Ledger(Protocol):
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
         """Open a provisioning for each event, once per event and once per user; durable on return.
 
-        One round trip for any number of openings; the answers come in their order.
+        One round trip for any number of openings; the answers come in their order. No provisioning is ever written
+        over, and no id that leads to one is ever led to another.
 
         Args:
             openings: What to open.
             look_after_s: When the reconciler may first look for the message, in real seconds from now.
+
+        Raises:
+            DependencyDown: Also when an opening's id is that of another provisioning; the others are written.
         """
         ...
 

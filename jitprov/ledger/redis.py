@@ -53,7 +53,7 @@ from jitprov.ledger.codec import (
     story_of,
     to_us,
 )
-from jitprov.ledger.port import Claim, Denied, Due
+from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due
 from jitprov.ledger.redis_shelf import RedisShelf
 from jitprov.sealing import Seals
 
@@ -210,6 +210,8 @@ class RedisLedger:
         for opening in openings:
             args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0]]
         now, *serving = self._guarded("accept", keys, args)
+        if not all(serving):
+            raise DependencyDown(ID_TAKEN)
         accepted = [
             Acceptance(served, opening.event_id, opening.user_id, duplicate=served != opening.provisioning_id)
             for opening, served in zip(openings, serving, strict=True)

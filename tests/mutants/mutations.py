@@ -134,14 +134,14 @@ MUTATIONS = (
     Mutation(
         "dedupe off: an event opens again",
         f"{_LUA}/accept.lua",
-        "local serving = redis.call('HGET', KEYS[1], event)",
+        "local serving = serving_as(KEYS[1], event)",
         "local serving = false",
         LEDGER,
     ),
     Mutation(
         "dedupe off: a user's other event opens again",
         f"{_LUA}/accept.lua",
-        "serving = redis.call('HGET', KEYS[2], user)",
+        "serving = serving_as(KEYS[2], user)",
         "serving = false",
         LEDGER,
     ),
