@@ -17,10 +17,12 @@ from jitprov.cache.redis import RedisCache
 from jitprov.domain.outcomes import RetryPolicy
 from jitprov.errors import ConfigurationError, DependencyDown, WorkerStops
 from jitprov.genesys.access import AccessClient
+from jitprov.genesys.actual import ActualReader
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.holdings import HoldingsClient
 from jitprov.genesys.transport import Transport
 from jitprov.ledger import Ledger
 from jitprov.ledger.book import BookMemory
@@ -80,9 +82,14 @@ class Services:
     catalogue: Catalogue
     belongings: Belongings
     access: AccessClient
+    holdings: HoldingsClient
     rules: LivingRules
     policy: RetryPolicy
     chance: Callable[[], float]
+
+    def actual_reader(self) -> ActualReader:
+        """Return what reads what agents have."""
+        return ActualReader(self.genesys, self.access, self.holdings)
 
 
 def make_seals(settings: Settings) -> Seals:
@@ -167,6 +174,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         catalogue=Catalogue(genesys, cache, clock, settings),
         belongings=Belongings(access, cache, clock, settings),
         access=access,
+        holdings=HoldingsClient(transport),
         rules=rules,
         policy=RetryPolicy(
             attempts_max=settings.attempts_max,

@@ -16,6 +16,7 @@ from jitprov.cli import (
     doctor,
     forecast,
     parts,
+    plan,
     quarantine,
     replay,
     rules,
@@ -60,6 +61,7 @@ _MODULES = (
     doctor,
     forecast,
     rules,
+    plan,
     saml,
 )
 for _module in _MODULES:

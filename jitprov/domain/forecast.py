@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, median
 
+from jitprov.domain.difference import Difference, calls_together
 from jitprov.domain.provisioning import CORRIDOR, ON_DEMAND, Provisioning, Step
 from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
 from jitprov.domain.skills import diff_skills
@@ -120,6 +121,32 @@ def time_left(
     walks = [_walk(record, now, allowance.time_scale) for record in records]
     warm = any(record.step.number > Step.CREATE_PHONE.number for record in records)
     return _rehearsed(walks, allowance.stage(stations, opens_s=paused_s, warm=warm))
+
+
+def time_for(
+    differences: Sequence[Difference], looks: int, allowance: Allowance, stations: Stations, *, paused_s: float = 0.0
+) -> Forecast:
+    """Return when agents will be as the rules want, who are provisioned by difference, nobody else coming.
+
+    Args:
+        differences: Of those who differ.
+        looks: Calls with which the steps look at what the agents have.
+        allowance: What the API allows.
+        stations: How stations are found.
+        paused_s: API seconds until a pause of the token ends.
+    """
+    walks = [_walk_of(difference) for difference in differences]
+    rehearsed = _rehearsed(list(walks), allowance.stage(stations, opens_s=paused_s))
+    called = calls_together({str(number): each for number, each in enumerate(differences)})
+    foreseen = sum(not walk.skilled for walk in walks) + sum(not walk.phoned for walk in walks)
+    foreseen += sum(not walk.stationed for walk in walks)
+    rest = max(looks + sum(map(len, called.values())) - foreseen, 0) if differences else 0
+    return Forecast(rehearsed.calls + rest, tuple(each + rest / allowance.per_s for each in rehearsed.ready_s))
+
+
+def _walk_of(difference: Difference) -> Walk:
+    what = {change.what for change in difference.changes}
+    return Walk(skilled="skill" not in what, phoned="phone" not in what, stationed="station" not in what)
 
 
 def _rehearsed(walks: Sequence[Walk | None], stage: Stage) -> Forecast:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from jitprov.domain.agent import MediaShare, RatedLanguage
+from jitprov.domain.difference import AGENTS_PER_CALL, RATED_PER_CALL
 from jitprov.errors import NotYetConsistent
 from jitprov.genesys.client import checked, understood
 from jitprov.genesys.payloads import (
@@ -28,12 +29,11 @@ Kind = Literal["languages", "divisions", "roles", "groups", "queues"]
 
 # Key of the home division beside the names; no division is named so.
 HOME = ""
-LANGUAGES_PER_PATCH = 50
-GROUP_MEMBERS_PER_POST = 50
-QUEUE_MEMBERS_PER_POST = 100
-# Neither has a known cap: what the API takes elsewhere.
-USERS_PER_MOVE = 50
-USERS_PER_GRANT = 50
+LANGUAGES_PER_PATCH = RATED_PER_CALL
+GROUP_MEMBERS_PER_POST = AGENTS_PER_CALL["group"]
+QUEUE_MEMBERS_PER_POST = AGENTS_PER_CALL["queue"]
+USERS_PER_MOVE = AGENTS_PER_CALL["division"]
+USERS_PER_GRANT = AGENTS_PER_CALL["role"]
 _PER_PAGE = 100
 _PAGES_MAX = 200
 _LISTINGS: Mapping[Kind, str] = {
@@ -94,7 +94,17 @@ class AccessClient:
 
         Source: GET /api/v2/routing/utilization, routing:utilization:view. Cost: 1.
         """
-        content = self._transport.request("GET", "/api/v2/routing/utilization", safe=True)
+        return self._utilization("/api/v2/routing/utilization")
+
+    def get_utilization(self, user_id: str) -> dict[str, MediaShare]:
+        """Return what a user handles at once, by their own utilization or by the organization's.
+
+        Source: GET /api/v2/routing/users/{userId}/utilization, routing:utilization:view or :manage. Cost: 1.
+        """
+        return self._utilization(f"/api/v2/routing/users/{checked(user_id)}/utilization")
+
+    def _utilization(self, path: str) -> dict[str, MediaShare]:
+        content = self._transport.request("GET", path, safe=True)
 
         def parse() -> dict[str, MediaShare]:
             return {media: _share(media, each) for media, each in object_of(content, "utilization").items()}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from jitprov import logs
 from jitprov.domain.agent import Phone, Profile, RatedSkill
+from jitprov.domain.difference import RATED_PER_CALL
 from jitprov.domain.ids import is_uuid
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, Refused, SetupMissing, Unavailable
 from jitprov.genesys.payloads import (
@@ -33,7 +34,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 USERS_PER_GET = 100
-SKILLS_PER_PATCH = 50
+SKILLS_PER_PATCH = RATED_PER_CALL
 _SKILLS_PER_PAGE = 500
 _PAGES_MAX = 200
 _EXPAND = ["skills", "languages", "station", "groups"]

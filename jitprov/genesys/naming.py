@@ -1,10 +1,11 @@
-"""Does the organization have everything that the rules name? Asked by people; no step comes here."""
+"""The rules' names in the organization: their ids, and whether everything exists that the rules name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jitprov.domain.agent import WantedState
 from jitprov.errors import NameUnknown, SkillUnknown
 from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
@@ -45,3 +46,16 @@ def unknown_names(book: RuleBook, catalogue: Catalogue, belongings: Belongings) 
                     belongings.ids(kind, [name])
             except (SkillUnknown, NameUnknown) as error:
                 yield UnknownName(kind, name, line, error.message)
+
+
+def with_ids(wanted: WantedState, catalogue: Catalogue, belongings: Belongings) -> WantedState:
+    """Return a wanted state with the ids of all that it names.
+
+    Raises:
+        SkillUnknown: As `Catalogue.skill_ids`.
+        NameUnknown: As `Belongings.ids`.
+    """
+    ids = catalogue.skill_ids([skill.name for skill in wanted.skills])
+    if wanted.languages or wanted.asks_access:
+        wanted = belongings.resolved(wanted)
+    return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))

@@ -112,10 +112,11 @@ class _Said:
         return [value for (each, _), (_, value) in self._first.items() if each == what]
 
     def gifts(self) -> tuple[Gift, ...]:
-        return tuple(Gift(what, _in_words(value), by) for (what, _), (by, value) in self._first.items())
+        return tuple(Gift(what, in_words(value), by) for (what, _), (by, value) in self._first.items())
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """Return what a rule gives as `Gift.name` tells it."""
     match value:
         case RatedSkill() | RatedLanguage():
             return f"{value.name} {value.proficiency:g}"

@@ -105,6 +105,12 @@ class RuleBook:
         """Return every skill that the rules name, with the line at which it first stands."""
         return self.named("skills")
 
+    def departments(self) -> list[str]:
+        """Return the departments that rules look for, as they stand in the file; patterns among them."""
+        return list(
+            dict.fromkeys(text for each in self._covering for text in each.rule.when.conditions().get("department", ()))
+        )
+
     @property
     def asks_utilization(self) -> bool:
         """Whether some rule says how much agents handle at once."""

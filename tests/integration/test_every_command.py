@@ -51,6 +51,7 @@ GIVEN: dict[str, list[str]] = {
 ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py",
     "doctor": "tests/integration/test_commands.py",
+    "plan": "tests/integration/test_plan_commands.py",
     "rules check": "tests/integration/test_rules_commands.py",
     "rules explain": "tests/integration/test_rules_commands.py",
     "saml check": "tests/unit/cli/test_saml.py",
