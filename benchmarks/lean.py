@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 from uuid import uuid4
 
-from redis import Connection, ConnectionPool, Redis
+from redis import Connection, Redis
 
 from benchmarks.arena import Arena, World, ids_of
 from benchmarks.bare import BareCalls
@@ -28,6 +28,7 @@ from jitprov.genesys.stations import StationLore
 from jitprov.ledger.redis import RedisLedger
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.tasks import make_runner
+from jitprov.redis_client import RedisClient
 from jitprov.wiring import assemble, make_seals
 
 _ROUNDS = 5
@@ -103,14 +104,13 @@ def measure(agents: int = 100) -> dict[str, Any]:
 def _corridor(arena: Arena) -> tuple[RedisLedger, Runner]:
     url = arena.redis.url.get_secret_value()
 
-    def client(*, decoded: bool) -> Redis:
-        pool = ConnectionPool.from_url(url, connection_class=CountingConnection, decode_responses=decoded)
-        return Redis(connection_pool=pool)
+    def client(*, decoded: bool = True) -> Redis:
+        return RedisClient.connect(url, timeout_s=5.0, decoded=decoded, connection=CountingConnection)
 
     settings = arena.settings.model_copy(update={"api_limit_per_min": _NO_LIMIT_PER_MIN, "station_first_look_s": 0.0})
-    ledger = RedisLedger(client(decoded=True), "lean:", make_seals(settings))
+    ledger = RedisLedger(client(), "lean:", make_seals(settings))
     rate = BudgetRate.of(_NO_LIMIT_PER_MIN, headroom=0.02)
-    budget = RedisBudget(client(decoded=True), "lean:", owner="lean", rate=rate)
+    budget = RedisBudget(client(), "lean:", owner="lean", rate=rate)
     kept = assemble(settings, ledger=ledger, budget=budget, cache=RedisCache(client(decoded=False), "lean:"))
     # A morning like any other: somebody found out about stations before.
     StationLore(kept.cache, kept.clock, settings).learn("line_id")

@@ -22,9 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from jitprov import logs
 from jitprov.budget.circuit import DOUBLINGS_MAX, LOOK_US, PROBE_US, first_open_us
@@ -32,6 +30,7 @@ from jitprov.budget.port import ENDLESS_S, BudgetState, LaneState, Permit, Readi
 from jitprov.budget.rate import MICROSECONDS, BudgetRate, to_us
 from jitprov.budget.words import HOLD_LOOK_US, checked_rate, heard_by_the_meter, summed_up
 from jitprov.errors import DependencyDown
+from jitprov.redis_client import RedisClient
 from jitprov.settings import Settings
 
 _HERE = Path(__file__).parent
@@ -93,14 +92,7 @@ class RedisBudget:
                 never given twice.
             **meter: See the class.
         """
-        client = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
-        )
+        client = RedisClient.connect(url, timeout_s=timeout_s)
         return cls(client, key_prefix, **meter)
 
     @classmethod

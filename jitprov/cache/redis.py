@@ -19,14 +19,13 @@ from typing import Self, cast
 from uuid import uuid4
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from jitprov import logs
 from jitprov.cache.patience import wait_for_turn
 from jitprov.cache.sign_of_life import SILENCE_S, sign_of_life
 from jitprov.errors import DependencyDown
+from jitprov.redis_client import RedisClient
 
 _HERE = Path(__file__).parent
 _log = logging.getLogger(__name__)
@@ -71,14 +70,7 @@ class RedisCache:
             key_prefix: Of every key.
             timeout_s: Longest silence of the server. Each call is repeated once; all are safe to repeat.
         """
-        client = Redis.from_url(
-            url,
-            decode_responses=False,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=min(timeout_s, 3.0),
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
-        )
+        client = RedisClient.connect(url, timeout_s=timeout_s, decoded=False)
         return cls(client, key_prefix)
 
     def close(self) -> None:

@@ -29,9 +29,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from uuid import uuid4
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
 from jitprov import logs
 from jitprov.domain.events import Acceptance, Opening
@@ -55,6 +53,7 @@ from jitprov.ledger.codec import (
 )
 from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due
 from jitprov.ledger.redis_shelf import RedisShelf
+from jitprov.redis_client import RedisClient
 from jitprov.sealing import Seals
 
 _LUA = Path(__file__).parent / "lua"
@@ -151,14 +150,7 @@ class RedisLedger:
             memory: See the class.
             timeout_s: Longest silence of the server. Each call is repeated once, which the scripts allow.
         """
-        client = Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=min(timeout_s, 3.0),
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
-        )
+        client = RedisClient.connect(url, timeout_s=timeout_s)
         return cls(client, prefix, seals, memory=memory)
 
     def close(self) -> None:

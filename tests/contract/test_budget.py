@@ -21,6 +21,7 @@ from jitprov.budget.memory import MemoryBudget
 from jitprov.budget.rate import BudgetRate
 from jitprov.budget.redis import RedisBudget
 from jitprov.errors import ConfigurationError, DependencyDown
+from jitprov.redis_client import RedisClient
 from own_redis import OwnRedis
 
 # 19.6 calls a minute: one slot every 3.06 s, so that a slow machine changes no count.
@@ -46,7 +47,7 @@ def metered(request: pytest.FixtureRequest, clock: FixedClock, key_prefix: str) 
     if request.param == "fakeredis":
         client: Redis = FakeRedis(decode_responses=True)
     else:
-        client = Redis.from_url(request.getfixturevalue("redis_url"), decode_responses=True, socket_timeout=5)
+        client = RedisClient.connect(request.getfixturevalue("redis_url"), timeout_s=5)
     yield Metered(
         lambda rate, lanes=1: RedisBudget(client, key_prefix, owner="client", rate=rate, lanes=lanes), time.sleep
     )

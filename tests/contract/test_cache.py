@@ -22,6 +22,7 @@ from jitprov.cache.memory import MemoryCache
 from jitprov.cache.redis import RedisCache
 from jitprov.cache.sign_of_life import SILENCE_S
 from jitprov.errors import DependencyDown
+from jitprov.redis_client import RedisClient
 from own_redis import OwnRedis, free_port
 
 
@@ -39,7 +40,7 @@ def shelf(request: pytest.FixtureRequest, clock: FixedClock, key_prefix: str) ->
     client: Redis = (
         FakeRedis()
         if request.param == "fakeredis"
-        else Redis.from_url(request.getfixturevalue("redis_url"), socket_timeout=5)
+        else RedisClient.connect(request.getfixturevalue("redis_url"), timeout_s=5, decoded=False)
     )
     yield Shelf(RedisCache(client, key_prefix), time.sleep)
     client.close()
