@@ -216,6 +216,21 @@ class Settings(BaseSettings):
         description="How long ended provisionings and event ids are kept (SQS keeps dead letters 14 days).",
     )
 
+    # --- missed events -------------------------------------------------------------------------------------
+    missed_every_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="Pause between two looks of the reconciler into the organization's audits for users whose event "
+        "never came; 0 never looks. Two to a few calls each; the reconciler then needs JITPROV_CLIENT_SECRET.",
+    )
+    missed_overlap_s: float = Field(
+        default=3600.0,
+        ge=300,
+        le=604_800,
+        description="How far each look goes back beyond the last one: longer than audits take to become visible.",
+    )
+
     # --- alerts ---------------------------------------------------------------------------------------------
     alert_webhook_url: SecretStr = Field(
         default=SecretStr(""),

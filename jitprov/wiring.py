@@ -18,6 +18,7 @@ from jitprov.domain.outcomes import RetryPolicy
 from jitprov.errors import ConfigurationError, DependencyDown, WorkerStops
 from jitprov.genesys.access import AccessClient
 from jitprov.genesys.actual import ActualReader
+from jitprov.genesys.audits import AuditClient
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
@@ -83,6 +84,8 @@ class Services:
     belongings: Belongings
     access: AccessClient
     holdings: HoldingsClient
+    audits: AuditClient
+    transport: Transport
     rules: LivingRules
     policy: RetryPolicy
     chance: Callable[[], float]
@@ -155,13 +158,9 @@ def make_services(settings: Settings) -> Services:
 
 def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache) -> Services:
     """Return all services of a worker over given stores; see `make_services`."""
-    if not settings.client_id or not settings.client_secret.get_secret_value():
-        msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
-        raise ConfigurationError(msg)
     clock = RealClock(settings.time_scale)
-    tokens = TokenSource(settings, cache, clock, budget)
+    transport = _make_transport(settings, budget, cache, clock)
     rules = LivingRules(settings.rules_file, clock.monotonic_s, functools.partial(_note_refused_rules, cache))
-    transport = Transport(settings, budget, clock, tokens)
     genesys, access = GenesysClient(transport), AccessClient(transport)
     return Services(
         settings=settings,
@@ -175,6 +174,8 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         belongings=Belongings(access, cache, clock, settings),
         access=access,
         holdings=HoldingsClient(transport),
+        audits=AuditClient(transport, clock),
+        transport=transport,
         rules=rules,
         policy=RetryPolicy(
             attempts_max=settings.attempts_max,
@@ -185,6 +186,23 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         ),
         chance=random.SystemRandom().random,
     )
+
+
+def make_audits(settings: Settings, *, budget: Budget, cache: Cache) -> AuditClient:
+    """Return the reader of audits alone, under the shared budget: all that the reconciler asks the API for.
+
+    Raises:
+        ConfigurationError: The Genesys client is not set.
+    """
+    clock = RealClock(settings.time_scale)
+    return AuditClient(_make_transport(settings, budget, cache, clock), clock)
+
+
+def _make_transport(settings: Settings, budget: Budget, cache: Cache, clock: RealClock) -> Transport:
+    if not settings.client_id or not settings.client_secret.get_secret_value():
+        msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET (client credentials grant)"
+        raise ConfigurationError(msg)
+    return Transport(settings, budget, clock, TokenSource(settings, cache, clock, budget))
 
 
 def _note_refused_rules(cache: Cache, cause: str | None) -> None:

@@ -16,7 +16,7 @@ import typer
 from jitprov import logs
 from jitprov.errors import ConfigurationError
 from jitprov.rules.loader import load_rules
-from jitprov.settings import files_mark, read_settings, settings
+from jitprov.settings import Settings, files_mark, read_settings, settings
 
 # A look costs Redis a dozen reads.
 _ALERTS_EVERY_S = 10.0
@@ -127,7 +127,9 @@ def _become_celery(*args: str) -> None:
 
 
 def reconciler() -> None:
-    """Republishes what the broker lost, and rings when something is wrong; any number may run, one looks at a time.
+    """Republishes what the broker lost, rings when something is wrong, finds missed events where that is set.
+
+    Any number may run, one looks at a time.
 
     Example: jitprov reconciler
     """
@@ -150,11 +152,40 @@ def reconciler() -> None:
         target=keeper.run_forever, args=(alerts, stop), kwargs={"every_s": _ALERTS_EVERY_S}, name="alerts", daemon=True
     )
     ringing.start()
+    missed = _look_for_missed(chosen, stop)
     looking = Reconciler(ledger, look_into_broker, enqueue_again, grace_s=chosen.message_grace_s)
     told = look_teller(cache, ledger.ping, batch=looking.batch)
     keep = timedelta(days=chosen.keep_ended_days)
     run_forever(looking, cache, stop, every_s=chosen.reconcile_every_s, keep=keep, told=told)
     ringing.join(timeout=_LAST_WORD_S)
+    if missed:
+        missed.join(timeout=_LAST_WORD_S)
+
+
+def _look_for_missed(chosen: Settings, stop: threading.Event) -> threading.Thread | None:
+    """Start what looks for users whose event never came, where the settings ask for it."""
+    if not chosen.missed_every_s:
+        return None
+    from jitprov.pipeline.chain import enqueue  # noqa: PLC0415
+    from jitprov.pipeline.late_events import accept_late  # noqa: PLC0415
+    from jitprov.receiver import missed  # noqa: PLC0415
+    from jitprov.receiver.body import StartRule  # noqa: PLC0415
+    from jitprov.receiver.intake import new_id  # noqa: PLC0415
+    from jitprov.wiring import make_audits, make_budget, make_cache, make_ledger  # noqa: PLC0415
+
+    ledger, cache = make_ledger(chosen), make_cache(chosen)
+    audits = make_audits(chosen, budget=make_budget(chosen), cache=cache)
+    rounds = missed.Round(
+        missed.Search(audits, StartRule.from_settings(chosen), ledger, new_id, ahead=missed.ahead_of(chosen)),
+        cache,
+        accept=lambda openings: accept_late(ledger, enqueue, openings, look_after_s=chosen.message_grace_s),
+        overlap=timedelta(seconds=chosen.missed_overlap_s + chosen.missed_every_s),
+        reach=missed.reach_of(chosen),
+    )
+    kept = {"every_s": chosen.missed_every_s}
+    thread = threading.Thread(target=missed.run_forever, args=(rounds, stop), kwargs=kept, name="missed", daemon=True)
+    thread.start()
+    return thread
 
 
 def sandbox(

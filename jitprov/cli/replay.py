@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,16 +11,16 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from jitprov.cli.newcomers import Cost, accept, cost_of
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.domain.events import Opening
-from jitprov.domain.forecast import forecast
-from jitprov.domain.rehearsal import Stations
 from jitprov.errors import EventInvalid
 from jitprov.ledger import Ledger
+from jitprov.pipeline.late_events import unknown
 from jitprov.receiver.body import Ignored, Refused, StartRule, read_body
 from jitprov.receiver.dead_letters import BYTES_MAX, Letter, unfold
 from jitprov.receiver.intake import new_id
-from jitprov.settings import Settings, settings
+from jitprov.settings import settings
 from jitprov.wiring import make_ledger
 
 _REFUSED_SHOWN = 20
@@ -65,13 +65,13 @@ def replay(
         preview = preview_of(unfold(_bytes_of(file)), StartRule.from_settings(chosen), ledger)
     except EventInvalid as error:
         end_with_error(escape(str(error)), Exit.ERROR)
-    accepted = _accept(ledger, preview.openings, chosen) if yes else 0
-    minutes = forecast_minutes(len(preview.openings), chosen)
+    cost = cost_of(len(preview.openings), chosen)
+    accepted = accept(ledger, preview.openings, chosen) if yes else 0
     if json_:
-        told = asdict(preview) | {"openings": len(preview.openings), "accepted": accepted, "minutes": minutes}
+        told = asdict(preview) | {"openings": len(preview.openings), "accepted": accepted, **asdict(cost)}
         emit_json("replay", done=yes, **told)
     else:
-        _print(preview, minutes=minutes, accepted=accepted if yes else None)
+        _print(preview, cost, accepted=accepted if yes else None)
     if preview.refused:
         leave(Exit.SOME_FAILED)
 
@@ -83,7 +83,7 @@ def preview_of(letters: Iterable[Letter], rule: StartRule, ledger: Ledger) -> Pr
         EventInvalid: The dump is too large.
         DependencyDown: The ledger does not answer.
     """
-    preview, seen = Preview(), set[str]()
+    preview, openings = Preview(), list[Opening]()
     for letter in letters:
         preview.events += 1
         if letter.error:
@@ -94,34 +94,11 @@ def preview_of(letters: Iterable[Letter], rule: StartRule, ledger: Ledger) -> Pr
                 preview.refused.append(f"{letter.where}: {reading.error}")
             elif isinstance(reading, Ignored):
                 preview.ignored[reading.reason] = preview.ignored.get(reading.reason, 0) + 1
-            elif {reading.event_id, reading.user_id} & seen or _is_known(reading, ledger):
-                preview.known += 1
             else:
-                seen |= {reading.event_id, reading.user_id}
-                preview.openings.append(reading)
+                openings.append(reading)
+    preview.openings = unknown(ledger, openings)
+    preview.known = len(openings) - len(preview.openings)
     return preview
-
-
-def _is_known(opening: Opening, ledger: Ledger) -> bool:
-    return bool(ledger.find(opening.event_id) or ledger.find(opening.user_id))
-
-
-def forecast_minutes(agents: int, chosen: Settings) -> float:
-    """Return API minutes until the last of so many new agents is ready, nobody else coming."""
-    from jitprov.cli.progress import allowance_of  # noqa: PLC0415  draws, which this does not
-
-    if not agents:
-        return 0.0
-    told = forecast(agents, allowance_of(chosen), Stations(wait_s=chosen.station_first_look_s))
-    return round(told.last_s / 60, 1)
-
-
-def _accept(ledger: Ledger, openings: Sequence[Opening], chosen: Settings) -> int:
-    from jitprov.pipeline.chain import enqueue  # noqa: PLC0415  Celery only where it is used
-    from jitprov.pipeline.late_events import accept_late  # noqa: PLC0415  with it
-
-    accepted = accept_late(ledger, enqueue, openings, look_after_s=chosen.message_grace_s)
-    return sum(not acceptance.duplicate for acceptance in accepted)
 
 
 def _bytes_of(source: str) -> bytes:
@@ -138,7 +115,7 @@ def _bytes_of(source: str) -> bytes:
     return raw
 
 
-def _print(preview: Preview, *, minutes: float, accepted: int | None) -> None:
+def _print(preview: Preview, cost: Cost, *, accepted: int | None) -> None:
     ignored = ", ".join(f"{reason} {number}" for reason, number in preview.ignored.items())
     out.print(
         f"{preview.events} events: {len(preview.openings)} agents to provision, {preview.known} known already, "
@@ -148,7 +125,8 @@ def _print(preview: Preview, *, minutes: float, accepted: int | None) -> None:
     )
     for each in preview.refused[:_REFUSED_SHOWN]:
         out.print(f"[red]refused[/] {escape(each)}", soft_wrap=True)
+    takes = f"about {cost.calls} API calls; the last of them and of those under way in {cost.minutes:g} minutes"
     if accepted is not None:
-        out.print(f"{accepted} accepted; about {minutes:g} minutes until the last is call-ready")
+        out.print(f"{accepted} accepted{f': {takes}' if accepted else ''}", soft_wrap=True)
     elif preview.openings:
-        err.print(f"About {minutes:g} minutes under the budget. Nothing was changed. Next: the same with --yes")
+        err.print(f"Would take {takes}. Nothing was changed. Next: the same with --yes", soft_wrap=True)

@@ -83,10 +83,16 @@ def wanted_of(
         since: As typed; a wrong one ends the command.
         ping: Returns the ledger's clock, from which `30m` counts; asked only for that.
     """
-    return Filter(tuple(states), step, error, department, text, _instant(since, ping) if since else None)
+    return Filter(tuple(states), step, error, department, text, instant_of(since, ping) if since else None)
 
 
-def _instant(text: str, ping: Callable[[], datetime]) -> datetime:
+def instant_of(text: str, ping: Callable[[], datetime]) -> datetime:
+    """Return what `--since` says; a wrong one ends the command.
+
+    Args:
+        text: As typed: `30m`, `2h`, `1d`, or an instant with its zone.
+        ping: Returns the ledger's clock, from which `30m` counts; asked only for that.
+    """
     if ago := _AGO.fullmatch(text):
         return ping() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     at = None

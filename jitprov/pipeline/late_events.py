@@ -14,6 +14,25 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 200
 
 
+def unknown(ledger: Ledger, openings: Sequence[Opening]) -> list[Opening]:
+    """Return those whose event and user the ledger does not know, the first for each event and each user.
+
+    A look that writes nothing: who is accepted meanwhile is found to be known by `accept_late`.
+
+    Raises:
+        DependencyDown: The ledger does not answer.
+    """
+    seen: set[str] = set()
+    found = []
+    for opening in openings:
+        ids = {opening.event_id, opening.user_id}
+        if ids & seen or ledger.find(opening.event_id) or ledger.find(opening.user_id):
+            continue
+        seen |= ids
+        found.append(opening)
+    return found
+
+
 def accept_late(
     ledger: Ledger, publish: Callable[[str], None], openings: Sequence[Opening], *, look_after_s: float
 ) -> list[Acceptance]:

@@ -31,9 +31,10 @@ from jitprov.receiver.strict_json import parse_strictly
 from jitprov.settings import Settings
 
 EVENTS_MAX = 1000
+# What topics of audits begin with.
+AUDIT_TOPIC = "v2.audits.entitytype."
 
 _UUID_CHARS = 36
-_AUDIT_TOPIC = "v2.audits.entitytype."
 _USERS_TOPIC = re.compile(r"v2\.users\.[^.]+")
 # Of the ids that jitprov makes for events that bring none; changing it makes known events new.
 _DERIVED_IDS = UUID("6f9a3f0e-52c1-4d43-9d0a-3c1d7b7f5e21")
@@ -142,8 +143,8 @@ def _read_detail(detail: Json, where: str, rule: StartRule) -> tuple[str, str] |
     if "eventBody" not in detail:
         return _read_reduced(detail, where, rule)
     body, inside = _object(detail, "eventBody", where), _join(where, "eventBody")
-    topic = _text(detail, "topicName", where) if detail.get("topicName") is not None else _AUDIT_TOPIC
-    if topic.startswith(_AUDIT_TOPIC):
+    topic = _text(detail, "topicName", where) if detail.get("topicName") is not None else AUDIT_TOPIC
+    if topic.startswith(AUDIT_TOPIC):
         return _read_audit(body, inside, rule)
     if not _USERS_TOPIC.fullmatch(topic):
         return Ignored("topic")

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from jitprov.sandbox.answers import Json
 
-KEPT_S = 14 * 86_400.0
+# Of the realtime query, as documented; of the other, a year and 30 days at once: unverified.
+REALTIME_S = 14 * 86_400.0
+KEPT_S = 365 * 86_400.0
+SPAN_MAX_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,19 @@ class Audit:
             "status": "SUCCESS",
             "propertyChanges": [{"property": name, "newValues": [value]} for name, value in self.changes.items()],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """A query that was begun.
+
+    Attributes:
+        at_s: Sandbox instant of its begin.
+        asked: Its body.
+        found: What it will answer once it has succeeded.
+    """
+
+    id: str
+    at_s: float
+    asked: Json
+    found: tuple[Audit, ...]

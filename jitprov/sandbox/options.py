@@ -66,6 +66,9 @@ class SandboxOptions:
         skills_need_active_user: Whether skills of an inactive user are refused.
         version_conflict_share: Share of user and skill writes that meet a made-up concurrent change (409).
         sign_in_state: State of users made by the control port's sign-in when it does not say.
+        audits_in_realtime: Whether the realtime query of audits knows the directory.
+        audit_lag_s: Time until an audit is found by queries; events are posted at once.
+        audit_query_s: How long the other query of audits takes.
         announce_changes: Whether changes of users by the API are posted too, those of the client itself included.
         webhook_url: Where user events are posted; none are posted when unset.
         webhook_key: Value of the key header.
@@ -104,6 +107,9 @@ class SandboxOptions:
     skills_need_active_user: bool = False
     version_conflict_share: float = 0.0
     sign_in_state: StartState = "active"
+    audits_in_realtime: bool = True
+    audit_lag_s: float = 0.0
+    audit_query_s: float = 3.0
     announce_changes: bool = False
     webhook_url: str | None = None
     webhook_key: str = ""

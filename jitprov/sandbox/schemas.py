@@ -147,7 +147,7 @@ def _parameter(template: str, described: Mapping[str, Any]) -> Parameter:
         default=schema.get("default"),
         choices=frozenset(choices),
         items_max=schema.get("maxItems"),
-        value_max=limit if name == "pageSize" else None,
+        value_max=schema.get("maximum", limit) if name == "pageSize" else None,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from jitprov.sandbox.access import Access, Grant
 from jitprov.sandbox.answers import ApiError, Json, not_found
-from jitprov.sandbox.audits import Audit
+from jitprov.sandbox.audits import Audit, AuditQuery
 from jitprov.sandbox.clock import SandboxClock
 from jitprov.sandbox.competence import organization_utilization
 from jitprov.sandbox.directory import Directory, User
@@ -44,6 +44,7 @@ class World:
         self.directory = Directory()
         self.access = Access(self.ids, made_at)
         self.audits: list[Audit] = []
+        self.audit_queries: dict[str, AuditQuery] = {}
         # Who is told of each audit of a change made by the API; the control port, which posts events.
         self.tell: Callable[[User, Audit], None] = lambda _user, _audit: None
         self.identity_providers: dict[str, Json] = {}

@@ -166,6 +166,12 @@ def _sandbox_part(place: _Place, sandbox: SandboxPlan) -> Part:
     )
 
 
+def _secrets_of(name: str, settings: Settings) -> frozenset[str]:
+    # Who reads audits needs a token; who does not gets none.
+    reads_audits = name == "reconciler" and settings.missed_every_s > 0
+    return _SECRETS_OF[name] | ({"client_secret"} if reads_audits else set())
+
+
 class _Place:
     """Where the parts live: folder, logs, environment."""
 
@@ -189,7 +195,7 @@ class _Place:
             known = known.model_copy(update={"redis_url": self._redis.url_of(name)})
         environment = {
             **self._surroundings,
-            **environment_of(known, _SECRETS_OF[name]),
+            **environment_of(known, _secrets_of(name, known)),
             "PYTHONPATH": _python_path(self._surroundings),
             # A file in some working folder must not pass for a module.
             "PYTHONSAFEPATH": "1",

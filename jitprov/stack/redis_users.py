@@ -50,6 +50,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "reconciler": (
         *(_CONNECT, _TOGETHER, _SCRIPTS, _SEND),
         "time hget hmget hgetall hset hincrby hdel exists zadd zrem zrange zrangebyscore zscore del",  # look, forget
+        "zremrangebyscore zrevrange",  # the meter, for whoever reads audits
         "get mget set pexpire lrange hscan",  # its turn; what the broker holds
         "zcard zcount hgetall",  # alerts
     ),
@@ -80,9 +81,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         _LEDGER,
         _BY_EVENT,
         "{prefix}quarantine:*",
-        "{prefix}cache:reconciler:* {prefix}flight:reconciler",
-        # The meter as the receiver has it: only to show it.
-        "{prefix}cache:alerts {prefix}flight:alerts {prefix}budget:*",
+        "{prefix}cache:reconciler:* {prefix}flight:reconciler {prefix}flight:reconciler:missed",
+        # The meter, to show it; and with the access token, sealed with the client's secret, to read audits where
+        # that is set and the secret given.
+        "{prefix}cache:alerts {prefix}flight:alerts {prefix}budget:* {prefix}cache:token:* {prefix}flight:token:*",
         _QUEUES,
         "unacked",
     ),

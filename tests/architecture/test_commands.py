@@ -83,5 +83,5 @@ def completed(line: str) -> list[str]:
 
 def test_the_shell_completes_commands_and_values() -> None:
     """The shell offers commands by their beginning, and codes of errors where one is asked for."""
-    assert completed("jitprov re") == ["receiver", "reconciler", "retry", "report", "replay"]
+    assert completed("jitprov re") == ["receiver", "reconciler", "retry", "report", "replay", "reconcile"]
     assert completed("jitprov retry --error skill") == ["skill_unknown"]

@@ -304,6 +304,19 @@ def audits_and_sign_on(judge: Judge) -> None:
     assert found["entities"]
     judge.call("POST", "/api/v2/audits/query/realtime", 400, json=asked | {"interval": "yesterday"})
     judge.call("GET", "/api/v2/audits/query/realtime/servicemapping")
+    asked.pop("pageSize")
+    begun = judge.call("POST", "/api/v2/audits/query", json=asked)
+    judge.call("POST", "/api/v2/audits/query", 400, json=asked | {"interval": "2020-01-01/2020-01-02"})
+    path = f"/api/v2/audits/query/{begun['id']}"
+    judge.call("GET", f"{path}/results", 400)
+    while judge.call("GET", path)["state"] != "Succeeded":
+        pass
+    judge.call("GET", f"/api/v2/audits/query/{NOBODY}", 404)
+    first = judge.call("GET", f"{path}/results", params={"pageSize": 1})
+    assert (len(first["entities"]), "cursor" in first) == (1, True)
+    judge.call("GET", f"{path}/results", params={"pageSize": 1, "cursor": first["cursor"]})
+    judge.call("GET", f"{path}/results", 400, params={"cursor": "?"})
+    judge.call("GET", "/api/v2/audits/query/servicemapping")
     provider = judge.call("POST", "/api/v2/identityproviders", json={"name": "Example", "issuerURI": "https://i.test"})
     judge.call("POST", "/api/v2/identityproviders", 400, json={"name": 7})
     judge.call("GET", "/api/v2/identityproviders")
@@ -314,6 +327,7 @@ def audits_and_sign_on(judge: Judge) -> None:
 # Routes without anything to refuse but a missing token.
 WITHOUT_REFUSAL = {
     ("GET", "/api/v2/audits/query/realtime/servicemapping"),
+    ("GET", "/api/v2/audits/query/servicemapping"),
     ("GET", "/api/v2/identityproviders"),
     ("GET", "/api/v2/organizations/me"),
     ("GET", "/api/v2/authorization/divisions/home"),

@@ -38,6 +38,7 @@ from jitprov.ledger.overview import Act, Filter
 from jitprov.ledger.redis_overview import RedisOverview
 from jitprov.pipeline.chain import URGENCY
 from jitprov.pipeline.reconciler import Look
+from jitprov.receiver.missed import READ_UNTIL
 from jitprov.sealing import Seals
 from jitprov.stack.redis_server import EmbeddedRedis, find_redis_server, version_of
 from jitprov.stack.redis_users import USERS
@@ -106,8 +107,8 @@ NOT_OF: dict[str, tuple[str, ...]] = {
         "CONFIG GET *",
         "INFO",
         f"BRPOP {QUEUE} 0.01",
-        f"GET {P}cache:token:x",
-        f"HINCRBY {P}cache:token:x y 1",
+        f"MGET {P}cache:profile:x",
+        f"HINCRBY {P}cache:profile:x y 1",
         "HDEL another x",
         "HDEL unacked_index x",
         "PUBLISH /0.celery.pidbox shutdown",
@@ -127,6 +128,15 @@ NOT_OF: dict[str, tuple[str, ...]] = {
     ),
     "operator": ("CONFIG SET maxmemory 1", "PUBLISH another x"),
 }
+
+# What is done by one at a time, and the value that it is about.
+FLIGHTS = (
+    ("worker", "token:x", "token:x"),
+    ("operator", "token:x", "token:x"),
+    ("reconciler", "reconciler", "reconciler:beat"),
+    ("reconciler", READ_UNTIL, READ_UNTIL),
+    ("reconciler", "token:x", "token:x"),
+)
 
 
 class Guarded:
@@ -292,14 +302,15 @@ def test_each_part_can_do_its_work(guarded: Guarded) -> None:
         assert ledger.change(again, moves.cancel(again, ledger.ping()), look_after_s=0)
     operator.server_facts()
     assert reconciler.forget(ended_before=reconciler.ping() + timedelta(days=1)) == 2
-    for user, key in (("worker", "token:x"), ("operator", "token:x"), ("reconciler", "reconciler:beat")):
+    for user, flight, key in FLIGHTS:
         cache = guarded.cache(user)
-        with cache.single_flight(key.split(":")[0], hold_s=1, wait=pause, wait_max_s=1):
+        with cache.single_flight(flight, hold_s=1, wait=pause, wait_max_s=1):
             cache.put(key, b"1", ttl_s=1)
             assert cache.get(key) == b"1"
         cache.close()
-    for user in ("worker", "operator"):
+    for user in ("worker", "operator", "reconciler"):
         spend(guarded.budget(user))
+    assert not reconciler.accept([an_opening()], look_after_s=60)[0].duplicate
     for user in ("receiver", "operator"):
         steer(guarded.budget(user))
     judge(guarded)
