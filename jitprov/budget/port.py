@@ -45,6 +45,11 @@ class Permit:
     probe: bool = False
     failures: int = 0
 
+    @property
+    def leave_by_s(self) -> float:
+        """Until when the request may begin to leave, by the caller's steady count."""
+        return self.slot_at_s + self.good_for_s
+
 
 Denial = Literal["busy", "paused", "held", "broken"]
 

@@ -17,17 +17,20 @@ the last slot of a window is given, all in real microseconds (API time divided b
 1.  Let z be that last slot, and s the earliest of the window's other k slots. At or after s were at least k slots, so
     z >= even - B*T >= s + (k - B) * T. The window is then longer than (k - B) * T, whatever rates, pauses and bursts
     were before, and in whatever order slots were given.
-2.  A request leaves within G (`good_for`) after its slot. Between leaving and arriving it takes some constant time,
-    which shifts all of them alike, and up to J (`jitter`) more: connection set-up, scheduling, the API's own queue.
-    Requests that arrive within a span W therefore have slots within a span W + G + J.
+2.  A request leaves within G (`good_for`) after its slot: the last look at the clock is the connection's own, when it
+    is open and the first byte ready (genesys/punctual.py), so whatever stalls a worker costs a slot, not the promise.
+    Between leaving and being counted it takes some constant time, which shifts all of them alike, and up to J
+    (`jitter`) more: the kernel's queue, the network, the API's own queue. Requests that arrive within a span W
+    therefore have slots within a span W + G + J.
 3.  So k + 1 requests in a window need W + G + J >= (k - B) * T. More than L of them (k >= L) cannot be as long as
     W + G + J < (L - B) * T. Slots older than W + G + J play no part and are forgotten (`keep`).
 
 With the setting's limit, T is W / (L * (1 - headroom) - B), rounded up; rate * 60 + burst is then L * (1 - headroom).
 With a lower limit in force (the API allows less, or people said so) there is no burst: T is W / (L * (1 - headroom)),
 never less than with the setting's. Either way (L - B) * T - W is at least W * headroom / (1 - headroom), the slack:
-half of it becomes G, the other half is kept for J. At 300 a minute and 2 % headroom: T = 204,082 us, G = J = 612 ms.
-A time scale shrinks all three alike: at 60, J is 10 ms.
+a third of it becomes G, the rest is kept for J, since G is in our hands and J is not: a small G loses a slot now and
+then on a machine that stalls, a small J breaks the promise. At 300 a minute and 2 % headroom: T = 204,082 us,
+G = 408 ms, J = 816 ms. A time scale shrinks all three alike: at 60, J is 13.6 ms.
 
 From 1. also: when the limit is lowered, the meter waits until what the last minute held has the room that the new limit
 needs (at most `keep`), and the first window with a new slot keeps the new limit. When it is raised, what was waited for
@@ -48,6 +51,8 @@ from jitprov.errors import ConfigurationError
 
 MICROSECONDS = 1_000_000
 _MINUTE_US = 60 * MICROSECONDS
+# One part in so many of the slack is for leaving late.
+_LATENESS_PART = 3
 
 
 def to_us(seconds: float) -> int:
@@ -114,7 +119,7 @@ class BudgetRate:
             raise ConfigurationError(msg)
         # What a lower limit, without a burst, leaves to spare; permits are good for as long at every limit.
         slack_us = min(slack_us, math.floor(window_us / share) - window_us - 1)
-        good_for_us = slack_us // 2
+        good_for_us = slack_us // _LATENESS_PART
         pace = Pace(interval_us, burst * interval_us)
         return cls(limit_per_min, window_us, share, pace, good_for_us, slack_us - good_for_us)
 

@@ -14,12 +14,15 @@ from jitprov.domain.clock import Clock
 from jitprov.errors import BudgetDenied, DependencyDown
 from jitprov.settings import Settings
 
-_TRIES = 3
+# Slots that a caller may miss: each is lost to all. On a busy machine two or three in a row are missed now and then.
+_TRIES = 8
 _AWAY_S = 5.0
 # Real seconds: a wait so short is spent in place.
 _SOON_S = 0.5
 # Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
 _LOOK_AGAIN_S = 0.05
+# Real seconds before its slot at which a caller asks what is left to ask; what the answers take is no lateness then.
+_AHEAD_S = 0.05
 
 
 def take_slot(
@@ -30,17 +33,18 @@ def take_slot(
     *,
     lanes: Sequence[int] | None = None,
 ) -> Permit:
-    """Return when the request may leave: now, with the token of the permit's lane.
+    """Return when the request may leave: now, until the permit's `leave_by_s`, with the token of its lane.
 
     A caller that woke too late for its slot asks again, since late requests bunch up; so does one whose slot no longer
-    holds when it has come, because a pause came, the circuit opened, or others' calls took it.
+    holds shortly before it comes, because a pause came, the circuit opened, or others' calls took it. What happens
+    between this and the request's first byte is for the connection to judge: genesys/punctual.py.
 
     Args:
         budget: Gives slots.
         clock: Waits for them.
         settings: How long to wait in all.
-        about_to_send: Called when the slot has come. It may ask a part that is slow to answer, so what it takes
-            counts as lateness; what it raises is raised.
+        about_to_send: Called right before the slot comes. It may ask a part that is slow to answer, so what it takes
+            too long counts as lateness; what it raises is raised.
         lanes: Of which tokens; all when None.
 
     Raises:
@@ -59,17 +63,22 @@ def take_slot(
                     raise _denied(answer, scale)
                 clock.wait(answer.wait_s * scale)
                 continue
-            asked_s = clock.monotonic_s()
-            clock.wait(answer.wait_s * scale)
+            _wait_until(answer.slot_at_s - min(_AHEAD_S, answer.good_for_s), clock, scale)
             if answer.wait_s > _LOOK_AGAIN_S and not budget.confirm(answer):
                 continue
         except DependencyDown as error:
             raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error
         about_to_send()
-        if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:
+        _wait_until(answer.slot_at_s, clock, scale)
+        if clock.monotonic_s() <= answer.leave_by_s:
             return answer
         late += 1
-    raise BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)
+    raise too_busy(scale)
+
+
+def too_busy(scale: float) -> BudgetDenied:
+    """Return what is raised when slot after slot was missed."""
+    return BudgetDenied("this machine is too busy to keep its slots", wait_s=_AWAY_S * scale)
 
 
 def pause_all(budget: Budget, permit: Permit, for_s: float, reason: str) -> None:
@@ -89,6 +98,12 @@ def tell_success(budget: Budget, permit: Permit) -> None:
     """Tell that the API answered."""
     with suppress(DependencyDown):
         budget.succeeded(permit)
+
+
+def _wait_until(instant_s: float, clock: Clock, scale: float) -> None:
+    left_s = instant_s - clock.monotonic_s()
+    if left_s > 0:
+        clock.wait(left_s * scale)
 
 
 def _is_soon(refusal: Refusal, left_s: float) -> bool:

@@ -4,6 +4,8 @@ The one exception: after a 401 the token is replaced and the request sent once m
 attempt is counted, and the meter hears what became of it: what the answer says of the allowance, a wish for a pause, a
 failure. Who calls decides what follows from an error; see the tree in `jitprov.errors`.
 
+A request that its slot has passed by when its first byte should leave does not leave; it takes another slot.
+
 While the circuit is open, the meter lets one request through to find out. One that is safe to repeat is its own probe,
 and its failure spends no attempt; before any other, a read that everybody may make is sent in its place.
 """
@@ -20,7 +22,6 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from jitprov import __version__, logs
 from jitprov.budget import Budget, Permit
@@ -34,6 +35,7 @@ from jitprov.errors import (
     Unavailable,
 )
 from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.punctual import PunctualAdapter, TooLate, leaving_by
 from jitprov.genesys.reading import (
     PlainSession,
     Unreadable,
@@ -43,7 +45,7 @@ from jitprov.genesys.reading import (
     read_body,
     retry_after_s,
 )
-from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success
+from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success, too_busy
 from jitprov.genesys.sorting import broken, parsed, raise_for, silence
 from jitprov.settings import Settings
 
@@ -53,6 +55,8 @@ _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 # Everybody may read it: no permission, no side effect.
 _PROBE_PATH = "/api/v2/organizations/me"
+# Slots that a request may miss before its step goes back to the queue.
+_MISSED_MAX = 8
 
 
 class Transport:
@@ -101,8 +105,8 @@ class Transport:
                 `OutcomeUnknown`.
             params: Query.
             json: Body.
-            about_to_send: Called when the slot has come, right before the request leaves; what it raises keeps the
-                request from leaving.
+            about_to_send: Called when the slot is about to come, right before the request leaves; what it raises keeps
+                the request from leaving. Called again for each slot that was missed.
 
         Raises:
             BudgetDenied: Nothing was sent, or what was sent found the API still down; it was safe to repeat.
@@ -114,13 +118,21 @@ class Transport:
             NotFound: 404, for the caller to read.
             Refused: Any other 4xx.
         """
+        for _ in range(_MISSED_MAX):
+            try:
+                return self._once(method, path, about_to_send, safe=safe, params=params, json=json)
+            except TooLate:
+                logs.event(_log, "slot_missed", level=logging.WARNING, method=method, route=_UUIDS.sub("{id}", path))
+        raise too_busy(self._settings.time_scale)
+
+    def _once(self, method: str, path: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any) -> Any:
         lanes = self._tokens.lanes()
         permit = self._slot(about_to_send, lanes)
         if permit.probe and not safe:
             self._find_out(permit)
             permit = self._slot(about_to_send, lanes)
         try:
-            answer = self._exchange(method, path, permit, about_to_send, safe=safe, params=params, json=json)
+            answer = self._exchange(method, path, permit, about_to_send, safe=safe, **content)
         except (Unavailable, OutcomeUnknown) as error:
             open_s = tell_failure(self._budget, permit, error.message)
             if permit.probe and isinstance(error, Unavailable):
@@ -151,7 +163,14 @@ class Transport:
             return self._sort(answer, began_s, permit, safe=safe)
 
     def _slot(self, about_to_send: Callable[[], None], lanes: Sequence[int]) -> Permit:
-        return take_slot(self._budget, self._clock, self._settings, about_to_send, lanes=lanes)
+        # Once more when the slot is near, since a server closes what lies idle; not if it cannot be reached anyway.
+        open_ahead = self._open_ahead if self._open_ahead() else bool
+
+        def ready() -> None:
+            open_ahead()
+            about_to_send()
+
+        return take_slot(self._budget, self._clock, self._settings, ready, lanes=lanes)
 
     def _find_out(self, permit: Permit) -> None:
         token = self._tokens.at_hand(permit.lane)
@@ -192,8 +211,7 @@ class Transport:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
             session = PlainSession()
-            # No retry that the budget and the ledger would not see.
-            adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+            adapter = PunctualAdapter()
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             # Proxies of the environment are for the real region: a sandbox is on this machine.
@@ -202,6 +220,13 @@ class Transport:
             base = self._settings.api_base_url
             self._own.surroundings = session.merge_environment_settings(base, {}, True, None, None)
         return session
+
+    def _open_ahead(self) -> bool:
+        chosen = self._settings
+        adapter = self._session().get_adapter(chosen.api_base_url)
+        return isinstance(adapter, PunctualAdapter) and adapter.open_ahead(
+            chosen.api_base_url, chosen.connect_timeout_s, self._own.surroundings
+        )
 
     def _send(
         self, method: str, path: str, permit: Permit, token: str, *, safe: bool, **content: Any
@@ -216,12 +241,13 @@ class Transport:
             # Prepared without the session, which would merge cookies, its own headers and the environment into each
             # request anew, in as much time as sending it takes.
             request = requests.Request(method, url, headers=headers, auth=own_authorization, **content).prepare()
-            answer = session.send(
-                request,
-                timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),
-                allow_redirects=False,
-                **self._own.surroundings,
-            )
+            with leaving_by(permit.leave_by_s, self._clock.monotonic_s):
+                answer = session.send(
+                    request,
+                    timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),
+                    allow_redirects=False,
+                    **self._own.surroundings,
+                )
         except requests.ConnectTimeout:
             self._tell(method, route, 0, began_s, None)
             raise Unavailable("the API could not be reached in time; nothing was sent") from None

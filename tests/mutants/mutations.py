@@ -249,8 +249,8 @@ MUTATIONS = (
     Mutation(
         "limiter off: a request leaves before its slot",
         "jitprov/genesys/slot.py",
-        "            asked_s = clock.monotonic_s()\n            clock.wait(answer.wait_s * scale)\n",
-        "            asked_s = clock.monotonic_s() - answer.wait_s\n",
+        "        _wait_until(answer.slot_at_s, clock, scale)\n        if",
+        "        if",
         SLOT,
     ),
     Mutation(
@@ -263,9 +263,16 @@ MUTATIONS = (
     Mutation(
         "an overslept slot is used",
         "jitprov/genesys/slot.py",
-        "if clock.monotonic_s() - asked_s - answer.wait_s <= answer.good_for_s:",
+        "if clock.monotonic_s() <= answer.leave_by_s:",
         "if True:",
         SLOT,
+    ),
+    Mutation(
+        "a sender that stalled after its slot sends all the same",
+        "jitprov/genesys/punctual.py",
+        "        if monotonic_s() > instant_s:\n            raise TooLate",
+        "        pass",
+        ("tests/unit/genesys/test_punctual.py",),
     ),
     Mutation(
         "a 429 pauses nobody",

@@ -1,0 +1,148 @@
+"""Connections that send in time or not at all: the last look at the clock is right before the first byte.
+
+Between a slot and its request lie a prepared request, a connection to be opened, and whatever may stop a process: the
+scheduler, the collection of garbage, a machine that sleeps. A look before all that proves nothing about the request. So
+the look is made by the connection itself, when it is open and the bytes are ready: what leaves it later than allowed is
+the kernel's and the network's doing, and a request that would be late does not leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+_LAST_LOOK: ContextVar[Callable[[], None] | None] = ContextVar("last_look", default=None)
+
+
+class TooLate(Exception):  # noqa: N818  it is an instant, not an error: nothing was sent, and the caller asks anew
+    """The slot has passed; no byte of the request has left."""
+
+
+@contextmanager
+def leaving_by(instant_s: float, monotonic_s: Callable[[], float]) -> Iterator[None]:
+    """Let requests of this thread begin to leave until an instant.
+
+    Args:
+        instant_s: The last one, by `monotonic_s`.
+        monotonic_s: A steady count of real seconds.
+
+    Raises:
+        TooLate: From whatever sends, once that has passed; nothing was sent, and the connection is closed.
+    """
+
+    def look() -> None:
+        if monotonic_s() > instant_s:
+            raise TooLate
+
+    held = _LAST_LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LAST_LOOK.reset(held)
+
+
+class _Punctual:
+    """Looks at the clock before a request's first byte and no other: half a request is worse than a late one."""
+
+    sock: Any
+    _looks = False
+
+    def connect(self) -> None:
+        """Open the connection; what is said to a proxy meanwhile is no request."""
+        looks, self._looks = self._looks, False
+        super().connect()  # type: ignore[misc]
+        self._looks = looks
+
+    def putrequest(self, *given: Any, **more: Any) -> None:
+        """Begin a request."""
+        self._looks = True
+        super().putrequest(*given, **more)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        """Send, if it is not too late."""
+        if self._looks:
+            if self.sock is None:
+                self.connect()
+            self._looks = False
+            look = _LAST_LOOK.get()
+            if look is not None:
+                look()
+        super().send(data)  # type: ignore[misc]
+
+
+class _Plain(_Punctual, HTTPConnection):
+    pass
+
+
+class _Secure(_Punctual, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls: type[HTTPConnection] = _Plain
+
+    def open_one(self, timeout_s: float) -> None:
+        """Have a connection at hand, so that the next request need not wait for one."""
+        connection = self._get_conn()
+        try:
+            if connection.is_closed:
+                connection.timeout = timeout_s
+                if self.proxy is not None:
+                    self._prepare_proxy(connection)  # opens the way through it, where there is to be one
+            if connection.is_closed:
+                connection.connect()
+        finally:
+            self._put_conn(connection)
+
+
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class PunctualAdapter(HTTPAdapter):
+    """One connection a host, without a retry that budget and ledger would not see; see `leaving_by`."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *given: Any, **more: Any) -> None:
+        """Make the pools of this module."""
+        super().init_poolmanager(*given, **more)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+        """Make the pools of this module."""
+        manager = super().proxy_manager_for(proxy, **more)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def open_ahead(self, url: str, timeout_s: float, surroundings: dict[str, Any]) -> bool:
+        """Open the connection to a host if none is open, and tell whether one is.
+
+        Why one cannot be opened is for the request itself to meet, with a slot that pays for it.
+
+        Args:
+            url: Of the host.
+            timeout_s: Of connecting.
+            surroundings: Proxies, verification and certificate, as for sending.
+        """
+        request = requests.Request("GET", url).prepare()
+        pool = self.get_connection_with_tls_context(
+            request, surroundings["verify"], proxies=surroundings["proxies"], cert=surroundings["cert"]
+        )
+        if isinstance(pool, _Pool):
+            with suppress(HTTPError, OSError):
+                pool.open_one(timeout_s)
+                return True
+        return False
