@@ -14,6 +14,7 @@ from jitprov.cli import (
     budget,
     demo,
     doctor,
+    drift,
     forecast,
     parts,
     plan,
@@ -64,6 +65,7 @@ _MODULES = (
     forecast,
     rules,
     plan,
+    drift,
     saml,
 )
 for _module in _MODULES:

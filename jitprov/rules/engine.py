@@ -12,20 +12,23 @@ from jitprov.errors import NoRuleMatched
 from jitprov.rules.adding_up import Gift, Sum, add_up
 from jitprov.rules.examples import Difference, Example, differences, profile_of
 from jitprov.rules.given import Kind
-from jitprov.rules.model import Defaults, Rule, Rules
+from jitprov.rules.model import Defaults, Rule, Rules, When
 
 _SHOWN_CHARS = 60
+
+
+_Conditions = tuple[tuple[str, tuple[re.Pattern[str], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Covering:
     """A rule with its conditions ready to be compared: part of the profile → what it may be."""
 
-    conditions: tuple[tuple[str, tuple[re.Pattern[str], ...]], ...]
+    conditions: _Conditions
     rule: Rule
 
     def covers(self, facts: Mapping[str, str]) -> bool:
-        return all(any(may.fullmatch(facts[part]) for may in mays) for part, mays in self.conditions)
+        return _hold(self.conditions, facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class RuleBook:
         self._unmatched = rules.unmatched == "defaults"
         # While no rule has a priority, nobody has one, and agents go as they come.
         self._unsaid: Priority | None = "normal" if any(rule.priority for rule in rules.rules) else None
-        self._covering = tuple(_covering(rule) for rule in rules.rules)
+        self._covering = tuple(_Covering(_conditions(rule.when), rule) for rule in rules.rules)
+        self._expected = tuple((_conditions(each.when), frozenset(each.roles)) for each in rules.expected_roles)
+        self.roles_written = rules.roles_written
         self._made: dict[tuple[str, ...], Sum] = {}
         known = lines or {}
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
@@ -104,6 +109,12 @@ class RuleBook:
     def skill_names(self) -> dict[str, int]:
         """Return every skill that the rules name, with the line at which it first stands."""
         return self.named("skills")
+
+    def expected_roles(self, profile: Profile) -> frozenset[str] | None:
+        """Return the roles that the identity provider asserts of an agent; None when the file does not say."""
+        facts = _facts(profile)
+        found = [roles for conditions, roles in self._expected if _hold(conditions, facts)]
+        return frozenset[str]().union(*found) if found else None
 
     def departments(self) -> list[str]:
         """Return the departments that rules look for, as they stand in the file; patterns among them."""
@@ -148,11 +159,12 @@ def _facts(profile: Profile) -> dict[str, str]:
     return {part: text.strip().casefold() for part, text in given.items()}
 
 
-def _covering(rule: Rule) -> _Covering:
-    conditions = tuple(
-        (part, tuple(_pattern(text) for text in texts)) for part, texts in rule.when.conditions().items()
-    )
-    return _Covering(conditions, rule)
+def _conditions(when: When) -> _Conditions:
+    return tuple((part, tuple(_pattern(text) for text in texts)) for part, texts in when.conditions().items())
+
+
+def _hold(conditions: _Conditions, facts: Mapping[str, str]) -> bool:
+    return all(any(may.fullmatch(facts[part]) for may in mays) for part, mays in conditions)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

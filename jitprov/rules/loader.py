@@ -25,7 +25,7 @@ from jitprov.rules.given import (
     RoleEntry,
     SkillEntry,
 )
-from jitprov.rules.model import Defaults, Rule, Rules, When
+from jitprov.rules.model import Defaults, ExpectedRoles, Rule, Rules, When
 
 SHIPPED = Path(__file__).with_name("default.yaml")
 _ERRORS_SHOWN = 20
@@ -167,6 +167,8 @@ def _model_at(path: tuple[str, ...]) -> type[BaseModel]:
     section = _section(path)
     if section in in_lists:
         return in_lists[section]
+    if path[0] == "expected_roles" and path[-1] != "when":
+        return ExpectedRoles
     by_name: dict[str, type[BaseModel]] = {
         "when": When,
         "defaults": Defaults,

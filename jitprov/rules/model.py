@@ -12,6 +12,10 @@
           department: [Seasonal_Retail, "Retail *"]
         skills:             and whatever else `jitprov.rules.given` names
           Customer_Service: 1.0
+    expected_roles:         what the identity provider asserts, for `jitprov drift`; gives nothing
+      - when: {department: Seasonal_Retail}
+        roles: [employee, Agent]
+    roles_written: sync     when they overwrite what agents hold: sign_in or sync
     tests:                  profiles with what they must get, tried by `jitprov rules test`
 
 With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
@@ -97,6 +101,13 @@ class Rule(Given):
     )
 
 
+class ExpectedRoles(Part):
+    """Which roles the identity provider asserts, and of whom; nothing is given by it."""
+
+    when: When = Field(default_factory=When, description="Of whom; of everyone when left out.")
+    roles: list[Name] = Field(description="Names of roles; empty where it asserts none.")
+
+
 class Rules(Part):
     """The whole file."""
 
@@ -111,6 +122,16 @@ class Rules(Part):
     )
     defaults: Defaults = Field(default_factory=Defaults)
     rules: list[Rule] = Field(min_length=1)
+    expected_roles: list[ExpectedRoles] = Field(
+        default_factory=list,
+        description="Roles that the identity provider asserts, for `jitprov drift`; all entries that cover an agent "
+        "add up, and agents that none covers are not compared.",
+    )
+    roles_written: Literal["sign_in", "sync"] | None = Field(
+        default=None,
+        description="When the identity provider's roles overwrite those of Genesys Cloud: at the sign-in (only where "
+        "something of yours does it: Genesys' own SAML sign-on takes no roles), or at the next SCIM sync.",
+    )
     tests: list[Example] = Field(default_factory=list, description="Tried by `jitprov rules test`.")
 
     @field_validator("rules", "tests")
