@@ -14,7 +14,8 @@
         │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
         │   ├── PartAway          Redis was away in the middle of a step, or too busy
-        │   └── WorkerStops       this worker was told to stop while the step waited
+        │   ├── WorkerStops       this worker was told to stop while the step waited
+        │   └── StoodStill        this worker stood still too long to be sure of its lease
         ├── TryAgain              spends an attempt, waits with backoff
         │   ├── Unavailable       5xx or silence on a call that is safe to repeat
         │   ├── OutcomeUnknown    5xx or silence on a create: look before creating again
@@ -180,6 +181,13 @@ class WorkerStops(NotNow):
 
     code = "worker_stops"
     default_remedy = "It goes on by itself, on another worker."
+
+
+class StoodStill(NotNow):
+    """This worker stood still between its right to send and the sending; nothing left, another goes on."""
+
+    code = "stood_still"
+    default_remedy = "It goes on by itself; if it recurs, the workers' machine swaps, or is stopped for seconds."
 
 
 class TryAgain(StepError):

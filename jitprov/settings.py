@@ -332,6 +332,15 @@ class Settings(BaseSettings):
         return self.api_url.rstrip("/") or f"https://api.{self.region}"
 
     @property
+    def leave_within_s(self) -> float:
+        """How long after a lease was seen to be held a create may leave, and the kernel may take to send it.
+
+        Twice this, the request and the wait until what it made can be seen end with the lease.
+        """
+        settled_s = self.connect_timeout_s + self.read_timeout_s + self.settle_s / self.time_scale
+        return (self.lease_s - settled_s) / 2
+
+    @property
     def login_base_url(self) -> str:
         """Base of the login host, without a trailing slash."""
         return self.api_url.rstrip("/") or f"https://login.{self.region}"

@@ -144,6 +144,13 @@ class FakeOrganization:
         made: Phone = self._call(apply, "create_phone", user_id, setup)
         return made
 
+    def delete_phone(self, phone_id: str) -> None:
+        def apply() -> None:
+            for agent in self.agents.values():
+                agent.phones = [phone for phone in agent.phones if phone.phone_id != phone_id]
+
+        self._call(apply, "delete_phone", phone_id)
+
     def find_station(self, user_id: str) -> str | None:
         def apply() -> str | None:
             phones = self.agents[user_id].phones

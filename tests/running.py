@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -52,12 +52,14 @@ class RealParts:
         }
         return {**os.environ, **own, **self.settings, **more}
 
-    def start(self, *part: str, until: str | None = None, **more: str) -> subprocess.Popen[bytes]:
-        """Start a part in its own process group; wait until its log has a word."""
+    def start(
+        self, *part: str, until: str | None = None, program: Sequence[str] = ("jitprov",), **more: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a part in its own process group, by another program if told; wait for a word in its log."""
         log = self.folder / f"{part[0]}-{len(self._processes)}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "jitprov", *part],
+                [sys.executable, "-m", *program, *part],
                 cwd=PROJECT,
                 env=self.environment(**more),
                 stdout=sink,

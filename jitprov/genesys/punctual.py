@@ -8,6 +8,7 @@ the kernel's and the network's doing, and a request that would be late does not 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -111,14 +112,24 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class PunctualAdapter(HTTPAdapter):
-    """One connection a host, without a retry that budget and ledger would not see; see `leaving_by`."""
+    """One connection a host, without a retry that budget and ledger would not see; see `leaving_by`.
 
-    def __init__(self) -> None:
+    What the kernel cannot deliver in time it forgets, as its caller has by then. Else TCP goes on repeating a request
+    that was given up for a quarter of an hour, far beyond the end of its lease.
+
+    Args:
+        flight_s: Longest time that anything sent may stay unacknowledged, in real seconds.
+    """
+
+    def __init__(self, flight_s: float) -> None:
+        self._options = list(HTTPConnection.default_socket_options)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            self._options.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(flight_s * 1000)))
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *given: Any, **more: Any) -> None:
         """Make the pools of this module."""
-        super().init_poolmanager(*given, **more)
+        super().init_poolmanager(*given, **more, socket_options=self._options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:

@@ -32,9 +32,11 @@ from jitprov.errors import (
     OutcomeUnknown,
     RateLimited,
     StepError,
+    StoodStill,
     Unavailable,
 )
 from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.last_moment import held_body, leaving_with
 from jitprov.genesys.punctual import PunctualAdapter, TooLate, leaving_by
 from jitprov.genesys.reading import (
     PlainSession,
@@ -106,9 +108,11 @@ class Transport:
             params: Query.
             json: Body.
             about_to_send: Called when the slot is about to come, right before the request leaves; what it raises keeps
-                the request from leaving. Called again for each slot that was missed.
+                the request from leaving. Called again for each slot that was missed. What is not safe to repeat leaves
+                within `Settings.leave_within_s` of that call.
 
         Raises:
+            StoodStill: Nothing was sent, since it would have left too late.
             BudgetDenied: Nothing was sent, or what was sent found the API still down; it was safe to repeat.
             NotLetIn: The OAuth client is refused, or a fresh token is.
             RateLimited: 429; the token is paused for everyone.
@@ -127,6 +131,8 @@ class Transport:
 
     def _once(self, method: str, path: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any) -> Any:
         lanes = self._tokens.lanes()
+        if not safe:
+            about_to_send, content = held_body(about_to_send, content, self._clock, self._settings.leave_within_s)
         permit = self._slot(about_to_send, lanes)
         if permit.probe and not safe:
             self._find_out(permit)
@@ -138,7 +144,7 @@ class Transport:
             if permit.probe and isinstance(error, Unavailable):
                 raise self._still_down(error, open_s) from None
             raise
-        except NotLetIn:
+        except (NotLetIn, StoodStill):
             raise
         except StepError:
             tell_success(self._budget, permit)
@@ -211,7 +217,7 @@ class Transport:
         session: requests.Session | None = getattr(self._own, "session", None)
         if session is None:
             session = PlainSession()
-            adapter = PunctualAdapter()
+            adapter = PunctualAdapter(self._settings.connect_timeout_s + self._settings.read_timeout_s)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             # Proxies of the environment are for the real region: a sandbox is on this machine.
@@ -234,14 +240,14 @@ class Transport:
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
-        headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, **_HEADERS}
+        headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, **_HEADERS, **content.pop("headers", {})}
         url = f"{self._settings.api_base_url}{path}"
         try:
             session = self._session()
             # Prepared without the session, which would merge cookies, its own headers and the environment into each
             # request anew, in as much time as sending it takes.
             request = requests.Request(method, url, headers=headers, auth=own_authorization, **content).prepare()
-            with leaving_by(permit.leave_by_s, self._clock.monotonic_s):
+            with leaving_by(permit.leave_by_s, self._clock.monotonic_s), leaving_with(content):
                 answer = session.send(
                     request,
                     timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),

@@ -20,6 +20,7 @@ from jitprov.domain.remembering import after_step
 from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
+from jitprov.pipeline.surplus import take_back
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ class Runner:
         memory = after_step(claim.memory, claim.record, after, claim.now)
         kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s, memory=memory)
         self._tell(claim.record, after, outcome, self.clock.monotonic_s() - began_s)
+        if not kept and step is Step.CREATE_PHONE:
+            self._undo(after, outcome)
         return outcome if kept else Skip("leased")
 
     def _poisoned(self, claim: Claim, step: Step) -> tuple[Fail, Provisioning] | None:
@@ -95,6 +98,22 @@ class Runner:
             WorkerDied(f"{step} was begun {self.policy.attempts_max} times, and its worker ended the last time")
         )
         return Fail(failure), moves.fail(claim.record, claim.now, failure)
+
+    def _undo(self, mine: Provisioning, outcome: Outcome) -> None:
+        # The lease was lost while the create was under way, so somebody else may have made a phone too. While the
+        # ledger names none, whoever has the lease finds mine: it looks first, and once more in the next step.
+        try:
+            with self.kit.genesys.acting_for(mine.provisioning_id):
+                if isinstance(outcome, Retry):
+                    self.clock.wait(self.policy.settle_s)
+                now = self.ledger.get(mine.provisioning_id)
+                if now is not None:
+                    take_back(now, self.kit.genesys, mine.findings.phone)
+        except (StepError, DependencyDown) as error:
+            logs.event(
+                _log, "surplus_unknown", level=logging.ERROR, provisioning_id=mine.provisioning_id, error=str(error),
+                remedy="look at this agent's phones in Genesys Cloud",
+            )  # fmt: skip
 
     def _turned_away(self, denied: Denied, provisioning_id: str, step: Step) -> Outcome:
         logs.event(

@@ -23,6 +23,7 @@ from jitprov.genesys.payloads import phone_name
 from jitprov.genesys.stations import StationLore, StationSource
 from jitprov.pipeline.grants import Grants
 from jitprov.pipeline.profiles import ProfileReader
+from jitprov.pipeline.surplus import take_back
 from jitprov.rules.living import LivingRules
 
 # API seconds until an assignment is looked at, and until one without effect is given up.
@@ -167,21 +168,24 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
 
 
 def assign_station(record: Provisioning, kit: Kit) -> Findings:
-    """Make the phone's station the agent's default station; wait while it is not there yet. Safe to repeat."""
+    """Make the phone's station the agent's default station; wait while it is not there yet. Safe to repeat.
+
+    Where the phone took more than one attempt, an earlier one may have made a second, late: it is looked for once more.
+    """
     phone = record.findings.phone
     if phone is None:
         return record.findings
-    source = kit.stations.source() if kit.station_source == "auto" else kit.station_source
-    if source is None:
-        if _try_line_id(record, kit, phone):
-            return _stationed(record, phone, phone.line_id)
-        source = kit.stations.source() or "lookup"
-    return _stationed(record, phone, _assign(record, kit, phone, source))
-
-
-def _stationed(record: Provisioning, phone: Phone, station_id: str) -> Findings:
+    station_id = _stationed(record, kit, phone)
+    if record.steps[Step.CREATE_PHONE].attempts > 1:
+        take_back(record, kit.genesys)
     given = Given(station_id=station_id) if phone.made else Given()
     return replace(record.findings, station_id=station_id, given=record.findings.given + given)
+
+
+def _stationed(record: Provisioning, kit: Kit, phone: Phone) -> str:
+    source = kit.stations.source() if kit.station_source == "auto" else kit.station_source
+    tried = source is None and _try_line_id(record, kit, phone)
+    return phone.line_id if tried else _assign(record, kit, phone, source or kit.stations.source() or "lookup")
 
 
 def _try_line_id(record: Provisioning, kit: Kit, phone: Phone) -> bool:

@@ -61,6 +61,9 @@ class Gateway:
         exchange = self._open(session, request)
         try:
             apply = self._admit(session, exchange, await _read(request))
+        except ConnectionResetError:  # who breaks off within a request has asked for nothing
+            exchange.entry.ended(None)
+            return web.Response()
         except ApiError as error:
             return self._answer(session, exchange, error.reply(exchange.correlation_id))
         if session.faults.rules or session.barriers:

@@ -15,6 +15,7 @@ SCHEDULES = ("tests/simulation/test_schedules.py",)
 RUNNER = ("tests/unit/pipeline/test_runner.py",)
 STEPS = ("tests/unit/pipeline/test_steps.py",)
 SLOT = ("tests/unit/genesys/test_slot.py",)
+LAST_MOMENT = ("tests/unit/genesys/test_last_moment.py",)
 _LUA = "jitprov/ledger/lua"
 
 
@@ -252,6 +253,34 @@ MUTATIONS = (
         "        _wait_until(answer.slot_at_s, clock, scale)\n        if",
         "        if",
         SLOT,
+    ),
+    Mutation(
+        "a create leaves however long its worker stood still",
+        "jitprov/genesys/last_moment.py",
+        "> self._within_s:",
+        "> 1e9:",
+        LAST_MOMENT,
+    ),
+    Mutation(
+        "the kernel keeps no deadline",
+        "jitprov/deadline.py",
+        "signal.setitimer(signal.ITIMER_REAL, self._within_s)",
+        "pass",
+        LAST_MOMENT,
+    ),
+    Mutation(
+        "a phone made without the right stays",
+        "jitprov/pipeline/runner.py",
+        "if not kept and step is Step.CREATE_PHONE:",
+        "if False:",
+        RUNNER,
+    ),
+    Mutation(
+        "no second look for a second phone",
+        "jitprov/pipeline/steps.py",
+        "if record.steps[Step.CREATE_PHONE].attempts > 1:",
+        "if False:",
+        STEPS,
     ),
     Mutation(
         "limiter fails open: no meter, no limit",

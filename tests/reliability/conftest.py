@@ -9,7 +9,7 @@ from reliability.report import Row, record
 _OPTION = "--record-faults"
 _UNTESTED = [
     "A Redis that answers wrongly, a replica that takes over, and a Redis Cluster: jitprov uses one instance.",
-    "A worker that its machine stops for longer than its lease between its last check and the first byte of a create.",
+    "A paused virtual machine that ends right after it made a second phone, before it took it back (decision 0028).",
 ]
 
 

@@ -68,8 +68,9 @@ class Scene:
         return any(gate["waiting"] for gate in self.control.barriers() if gate["name"] == barrier)
 
     def phones_asked_for(self) -> int:
+        """Return how many creates arrived whole."""
         return sum(
-            entry["method"] == "POST" and str(entry["path"]).endswith("/phones")
+            entry["method"] == "POST" and str(entry["path"]).endswith("/phones") and bool(entry["route"])
             for entry in self.control.journal(limit=100_000)
         )
 

@@ -30,6 +30,7 @@ from jitprov.domain.ids import provisioning_id_from
 from jitprov.domain.outcomes import Done, Outcome, Retry, RetryPolicy, Skip, Snooze
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.errors import DependencyDown, NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
+from jitprov.genesys.last_moment import LastMoment
 from jitprov.genesys.slot import pause_all, take_slot
 from jitprov.ledger.book import BookMemory, Remembered
 from jitprov.ledger.memory import MemoryLedger
@@ -42,6 +43,7 @@ from jitprov.pipeline.steps import STEPS, Kit
 GRACE_S, LEASE_S, VISIBILITY_S, COUNTDOWN_MAX_S, LEDGER_AWAY_S = 20.0, 60.0, 300.0, 120.0, 5.0
 # Longest life of a request: connect and read timeout. A lease is longer than this and settle_s together (settings.py).
 REQUEST_S = 13.0
+LEAVE_WITHIN_S = (LEASE_S - REQUEST_S - 15.0) / 2
 POLICY = RetryPolicy(attempts_max=3, backoff_base_s=2.0, backoff_cap_s=60.0, settle_s=15.0, waited_max_s=600.0)
 STATION_WAIT_MAX_S = 300.0
 # A phone that was made shows in the listing only so many seconds later.
@@ -67,6 +69,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
         "forbid",
     ),
     "wait": ("die before",),
+    "lease": ("die before",),
 }
 
 
@@ -202,7 +205,16 @@ class Organization(FakeOrganization):
     def create_phone(
         self, user_id: str, name: str, setup: object, *, about_to_send: Callable[[], None] = lambda: None
     ) -> Phone:
-        self._take_slot(about_to_send)
+        last_moment = LastMoment(self._world.slow_clock, LEAVE_WITHIN_S)
+
+        def hold() -> None:
+            last_moment.held()
+            about_to_send()
+
+        self._take_slot(hold)
+        self._world.call("lease.held", lambda: None)  # here it can stand still, and nothing has left yet
+        last_moment.pass_through()
+        last_moment.over()
         self._slot_taken = True
         return super().create_phone(user_id, name, setup)
 

@@ -107,7 +107,7 @@ class StallingAdapter(PunctualAdapter):
     """Stops the sender when the request is ready to leave, for longer than its slot is good for."""
 
     def __init__(self, budget: Watched, stalls: int) -> None:
-        super().__init__()
+        super().__init__(13.0)
         self.budget, self.stalls = budget, stalls
 
     def send(self, *given: Any, **more: Any) -> requests.Response:
@@ -177,7 +177,7 @@ def test_a_request_that_has_begun_to_leave_is_never_cut(server: Server) -> None:
     """The look is before the first byte alone: the body follows its head however late."""
     instants = iter([1.0, 3.0, 3.0])
     with requests.Session() as session:
-        session.mount("http://", PunctualAdapter())
+        session.mount("http://", PunctualAdapter(13.0))
         session.trust_env = False
         with leaving_by(2.0, lambda: next(instants)):
             assert session.post(server.url, data=b"body").status_code == 200

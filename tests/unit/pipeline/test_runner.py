@@ -28,10 +28,12 @@ from jitprov.errors import (
     StepError,
     Unavailable,
 )
+from jitprov.genesys.payloads import PhoneSetup, phone_name
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import STEPS, Kit
 
+SETUP = PhoneSetup("site", "base", "line base")
 FIRST, LAST = CORRIDOR[0], CORRIDOR[-1]
 LEASE_S, GRACE_S = 60.0, 20.0
 POLICY = RetryPolicy(attempts_max=3, backoff_base_s=4.0, backoff_cap_s=60.0, settle_s=15.0, waited_max_s=100.0)
@@ -422,6 +424,38 @@ def test_a_lost_lease_writes_nothing(bench: Bench, error: StepError | None) -> N
     record = bench.record()
     assert (record.state, record.step) == (State.RUNNING, Step.RESOLVE_SKILLS)
     assert record.steps[FIRST].failure is None
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("away", [True, False])
+def test_a_phone_made_without_the_right_is_taken_back(bench: Bench, answered: bool, away: bool) -> None:
+    """Who made a phone without the lease deletes it when the ledger names another; an API away breaks nothing."""
+    agent = bench.organization.add(a_profile(user_id=bench.record().user_id))
+
+    def makes(record: Provisioning, kit: Kit) -> Findings:
+        return replace(
+            record.findings, phone=kit.genesys.create_phone(record.user_id, phone_name(agent.profile), SETUP)
+        )
+
+    def makes_one_too_many(record: Provisioning, kit: Kit) -> Findings:
+        bench.clock.advance(LEASE_S + 1)
+        assert bench.run(makes, step=record.step) == Done()
+        made = makes(record, kit)
+        if away:
+            bench.organization.meddle = refuse
+        if answered:
+            return made
+        raise OutcomeUnknown("silence")
+
+    def refuse(name: str, apply: Any) -> Any:
+        raise Unavailable("503")
+
+    for _ in CORRIDOR[:3]:
+        assert bench.run(finds) == Done()
+    assert bench.run(makes_one_too_many) == Skip("leased")
+
+    assert len(agent.phones) == (2 if away else 1)
+    assert agent.phones[0] == bench.record().findings.phone
 
 
 def test_holding_makes_the_lease_last(bench: Bench) -> None:

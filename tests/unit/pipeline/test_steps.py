@@ -14,6 +14,7 @@ from jitprov.domain import provisioning as moves
 from jitprov.domain.agent import (
     Granted,
     MediaShare,
+    Phone,
     Place,
     RatedLanguage,
     RatedSkill,
@@ -30,6 +31,7 @@ from jitprov.errors import (
     StationLate,
     StepError,
 )
+from jitprov.genesys.payloads import phone_name
 from jitprov.pipeline import steps
 from jitprov.pipeline.steps import STEPS
 
@@ -317,6 +319,24 @@ def assigned(org: FakeOrganization, agent: Agent, *, waited_s: float = 0.0, **ch
     """Run the step after it has waited for so long."""
     record = snoozed(a_record(agent, Step.ASSIGN_STATION), waited_s)
     return steps.assign_station(record, a_kit(org, **changes)).station_id
+
+
+@pytest.mark.parametrize(("attempts", "left"), [(1, 2), (2, 1)])
+def test_a_second_phone_is_looked_for_where_there_may_be_one(org: FakeOrganization, attempts: int, left: int) -> None:
+    """Where the phone took two attempts, one that came to light since is deleted; elsewhere no call is spent."""
+    agent = with_phone(org)
+    ours = phone_name(agent.profile)
+    agent.phones.append(Phone("second", "its line", ours))
+    record = a_record(agent, Step.ASSIGN_STATION)
+    create = replace(record.steps[Step.CREATE_PHONE], attempts=attempts)
+
+    steps.assign_station(
+        replace(record, steps={**record.steps, Step.CREATE_PHONE: create}), a_kit(org, station_source="line_id")
+    )
+
+    assert len(agent.phones) == left
+    assert agent.phones[0] == record.findings.phone
+    assert ("find_phones" in org.names()) == (attempts > 1)
 
 
 def waits_s(org: FakeOrganization, agent: Agent, *, waited_s: float = 0.0, **changes: Any) -> float:
