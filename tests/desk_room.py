@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from builders import a_failure, a_profile, an_opening
 from fixed_clock import FixedClock
 from jitprov.budget import BudgetState
-from jitprov.desk.room import Desk, make_room
+from jitprov.desk.room import Desk, Guard, make_room
+from jitprov.desk.session import Role
 from jitprov.domain import provisioning as moves
 from jitprov.domain.forecast import Allowance
 from jitprov.domain.provisioning import Findings, Provisioning, State
@@ -23,6 +24,11 @@ from jitprov.ledger.memory_overview import MemoryOverview
 from jitprov.pipeline.outlook import Pace
 
 KEY, VIEWER_KEY = "k" * 40, "v" * 40
+
+
+def guard_of(key: str, viewer_key: str = "") -> Guard:
+    """Return who lets in with these keys, which do not change."""
+    return Guard(lambda: {Role.OPERATOR: [key], Role.VIEWER: [viewer_key]})
 
 
 class QuietBudget:
@@ -52,7 +58,7 @@ class Room:
         app = FastAPI()
         pace = Pace(Allowance(), Stations())
         desk = Desk(self.ledger, self.budget, self.sent.append, lambda: pace, grace_s=1)  # type: ignore[arg-type]
-        app.include_router(make_room(desk, operator_key=key, viewer_key=viewer_key))
+        app.include_router(make_room(desk, guard_of(key, viewer_key)))
         return TestClient(app, **how)
 
     def opened(self) -> Provisioning:

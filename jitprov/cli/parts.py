@@ -45,7 +45,8 @@ def receiver() -> None:
     from jitprov.budget.gauges import BudgetGauges  # noqa: PLC0415
     from jitprov.desk.pace import pace_of  # noqa: PLC0415
     from jitprov.desk.quarantine import make_quarantine_room  # noqa: PLC0415
-    from jitprov.desk.room import Desk, make_room  # noqa: PLC0415
+    from jitprov.desk.room import Desk, Guard, make_room  # noqa: PLC0415
+    from jitprov.desk.session import Role  # noqa: PLC0415
     from jitprov.pipeline.chain import enqueue, enqueue_again, load_the_way_out, publish_impatiently  # noqa: PLC0415
     from jitprov.receiver.app import serve  # noqa: PLC0415
     from jitprov.receiver.body import StartRule  # noqa: PLC0415
@@ -72,15 +73,13 @@ def receiver() -> None:
     )
     keys = Keyring(lambda: read_settings().webhook_keys, files_mark)
     secrets = Keyring(lambda: read_settings().signing_secrets, files_mark)
-    seals, operator_key = make_seals(chosen), chosen.operator_key.get_secret_value()
+    operators = Keyring(lambda: [read_settings().operator_key.get_secret_value()], files_mark)
+    viewers = Keyring(lambda: [read_settings().viewer_key.get_secret_value()], files_mark)
+    seals = make_seals(chosen)
     warden = Warden(ledger, seals, StartRule.from_settings(chosen), enqueue, new_id, chosen.message_grace_s)
-    room = make_room(
-        desk,
-        operator_key=operator_key,
-        viewer_key=chosen.viewer_key.get_secret_value(),
-        forwarded_header=chosen.forwarded_header,
+    guard = Guard(
+        lambda: {Role.OPERATOR: operators.keys(), Role.VIEWER: viewers.keys()}, forwarded_header=chosen.forwarded_header
     )
-    rooms = [room, make_quarantine_room(warden, operator_key=operator_key)]
     serve(
         chosen,
         ledger,
@@ -88,12 +87,12 @@ def receiver() -> None:
         keys=keys.keys,
         signing_secrets=secrets.keys,
         seals=seals,
-        rooms=rooms,
+        rooms=[make_room(desk, guard), make_quarantine_room(warden, guard)],
         collectors=[BudgetGauges(budget), AlertGauges(ledger, cache, facts_of(chosen, ledger, budget, cache).now)],
         tell_answers=door_teller(cache, ledger.ping),
     )
-    keys.close()
-    secrets.close()
+    for keyring in (keys, secrets, operators, viewers):
+        keyring.close()
 
 
 def worker(ctx: typer.Context) -> None:

@@ -40,6 +40,8 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 
+_JSON_HEADERS = {name: value for name, value in HEADERS.items() if name != "Content-Security-Policy"}
+
 _MEANINGS = {
     HTTPStatus.FORBIDDEN: ("Not with this key", ""),
     HTTPStatus.NOT_FOUND: ("Nothing is known by this id", ""),
@@ -120,11 +122,19 @@ class PageRoute(APIRoute):
 
 
 class JsonRoute(APIRoute):
-    """A route whose errors are JSON."""
+    """A route whose errors are JSON; its answers name people, so no cache keeps them either."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute`."""
-        return _on_error(_error_json, self)  # type: ignore[no-any-return]
+        handler = _on_error(_error_json, self)
+
+        async def handled(request: Request) -> Response:
+            answer: Response = await handler(request)
+            for name, value in _JSON_HEADERS.items():
+                answer.headers.setdefault(name, value)
+            return answer
+
+        return handled
 
 
 def _error_page(request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
@@ -154,5 +164,4 @@ def _to_login(request: Request) -> Response:
 
 def _error_json(_request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:
     more = {"WWW-Authenticate": 'Bearer realm="jitprov"'} if status == HTTPStatus.UNAUTHORIZED else {}
-    kept = {name: value for name, value in HEADERS.items() if name != "Content-Security-Policy"}
-    return JSONResponse({"detail": detail}, status, {**kept, **more, **headers})
+    return JSONResponse({"detail": detail}, status, {**more, **headers})

@@ -46,8 +46,8 @@ class Login:
             raise HTTPException(HTTPStatus.FORBIDDEN, "not from another site")
         form = await read_form(request)
         back = _own_path(form.get("back", ""))
-        role = self.guard.role_of(form.get("key", "").strip())
-        if role is None:
+        opened = self.guard.opened_by(form.get("key", "").strip().encode())
+        if opened is None:
             wait_s = self.guard.wrong_key(request)
             status = HTTPStatus.TOO_MANY_REQUESTS if wait_s else HTTPStatus.UNAUTHORIZED
             wrong = f"Too many wrong keys. Wait {round(wait_s) + 1} s." if wait_s else "This key opens nothing."
@@ -55,7 +55,8 @@ class Login:
             if wait_s:
                 refused.headers["Retry-After"] = str(round(wait_s) + 1)
             return refused
-        cookie = self.guard.sessions.open(role, form.get("who", ""), form.get("zone", ""), now_s=self.wall_s())
+        role, key = opened
+        cookie = self.guard.sessions.open(role, key, form.get("who", ""), form.get("zone", ""), now_s=self.wall_s())
         if back == "/" and role is Role.VIEWER:
             back = "/ready"
         entered = see_other(back)

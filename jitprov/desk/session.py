@@ -12,7 +12,7 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -27,6 +27,10 @@ class Role(StrEnum):
 
     OPERATOR = "operator"  # sees and acts
     VIEWER = "viewer"  # sees
+
+
+# The active keys of each role.
+Keys = Mapping[Role, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,18 @@ class Sessions:
     """Opens and reads sessions.
 
     Args:
-        keys: The key of each role; an empty one opens nothing.
+        keys: Returns the active keys of each role, none of them empty; asked each time.
     """
 
-    def __init__(self, keys: Mapping[Role, str]) -> None:
-        self._keys = {role: _derived(key) for role, key in keys.items() if key}
+    def __init__(self, keys: Callable[[], Keys]) -> None:
+        self._keys = keys
 
-    def open(self, role: Role, who: str, zone: str, *, now_s: float) -> str:
+    def open(self, role: Role, key: str, who: str, zone: str, *, now_s: float) -> str:
         """Return the cookie of a new session.
 
         Args:
-            role: What the given key opens.
+            role: What the key opens.
+            key: By which it was opened, and with which it ends.
             who: As typed; cut to sixty characters, control characters left out.
             zone: As the browser says.
             now_s: Seconds since the epoch.
@@ -73,10 +78,10 @@ class Sessions:
         name = "".join(letter for letter in who if letter.isprintable()).strip()[:_WHO_CHARS_MAX]
         content = {"role": role, "who": name or str(role), "zone": zone[:_WHO_CHARS_MAX], "until": int(now_s) + LASTS_S}
         told = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
-        return f"{told}.{self._mac(role, told)}"
+        return f"{told}.{_mac(key, told)}"
 
     def read(self, cookie: str, *, now_s: float) -> Visitor | None:
-        """Return whose session it is; None when it is none, forged, over, or of a key that was changed."""
+        """Return whose session it is; None when it is none, forged, over, or of a key that is no longer active."""
         told, _, mac = cookie.rpartition(".")
         try:
             content = json.loads(base64.urlsafe_b64decode(told))
@@ -84,13 +89,13 @@ class Sessions:
             until_s, who, zone = float(content["until"]), str(content["who"]), str(content["zone"])
         except (binascii.Error, ValueError, LookupError, TypeError):
             return None
-        if role not in self._keys or not hmac.compare_digest(self._mac(role, told).encode(), mac.encode()):
+        active = self._keys().get(role, ())
+        opened_by = [key for key in active if hmac.compare_digest(_mac(key, told).encode(), mac.encode())]
+        if not opened_by or now_s >= until_s:
             return None
-        return Visitor(role, who, zone, self._mac(role, f"form {cookie}")) if now_s < until_s else None
-
-    def _mac(self, role: Role, text: str) -> str:
-        return hmac.new(self._keys[role], text.encode(), sha256).hexdigest()
+        return Visitor(role, who, zone, _mac(opened_by[0], f"form {cookie}"))
 
 
-def _derived(key: str) -> bytes:
-    return hmac.new(key.encode(), b"jitprov session", sha256).digest()
+def _mac(key: str, text: str) -> str:
+    derived = hmac.new(key.encode(), b"jitprov session", sha256).digest()
+    return hmac.new(derived, text.encode(), sha256).hexdigest()

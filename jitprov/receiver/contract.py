@@ -94,9 +94,10 @@ _ERROR = {"type": "object", "required": ["error"], "properties": {"error": _REAS
 _REFUSALS_OF_ROOMS = {
     "400": "A parameter means nothing here.",
     "401": "No operator key.",
-    "403": "Asked by another site's page.",
+    "403": "Not with this key, or asked by another site's page.",
     "404": "Nothing is known by this id.",
     "409": "Not as it stands.",
+    "429": "No operator key, too often from one source; ask with one that is after Retry-After.",
     "503": "A part is away; ask again after Retry-After.",
 }
 

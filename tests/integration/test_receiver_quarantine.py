@@ -11,6 +11,7 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
+from desk_room import guard_of
 from jitprov.cli import app
 from jitprov.desk.quarantine import make_quarantine_room
 from jitprov.ledger.redis import RedisLedger
@@ -45,7 +46,7 @@ def ledger(redis_url: str, key_prefix: str) -> Iterator[RedisLedger]:
 def receiver(ledger: RedisLedger) -> Iterator[RunningReceiver]:
     running = RunningReceiver(ledger, seals=SEALS)
     warden = make_warden(ledger, running.published)
-    running.app.include_router(make_quarantine_room(warden, operator_key=OPERATOR_KEY))
+    running.app.include_router(make_quarantine_room(warden, guard_of(OPERATOR_KEY)))
     with running:
         yield running
 

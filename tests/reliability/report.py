@@ -34,6 +34,7 @@ PARTS: dict[str, str] = {
     "simulation": "Simulated histories",
     "mutants": "Promises switched off on purpose",
     "corpus": "Bad input",
+    "operator keys": "Who may enter the operator API",
     "canaries": "Secrets searched for",
     "acl_denials": "Refused by Redis",
     "schema": "Requests made up from the contract",

@@ -10,6 +10,10 @@ from jitprov.desk.session import COOKIE, LASTS_S, Role, Sessions
 NOW_S = 1_764_000_000.0
 
 
+def sessions_of(keys: dict[Role, str]) -> Sessions:
+    return Sessions(lambda: {role: [key] for role, key in keys.items()})
+
+
 def test_the_cookie_is_for_this_site_and_no_script(room: Room) -> None:
     """The session's cookie is HttpOnly and SameSite=Strict, and Secure where the proxy says https."""
     client = room.client(follow_redirects=False)
@@ -90,16 +94,16 @@ def test_large_and_strange_forms_are_refused(room: Room) -> None:
 
 def test_a_session_is_worth_what_its_key_opened() -> None:
     """A session tells role, name and zone; it ends with its time, with its key, and with any changed letter."""
-    sessions = Sessions({Role.OPERATOR: KEY, Role.VIEWER: VIEWER_KEY})
-    cookie = sessions.open(Role.VIEWER, " Kim\n\x00" + "x" * 99, "Europe/Berlin", now_s=NOW_S)
+    sessions = sessions_of({Role.OPERATOR: KEY, Role.VIEWER: VIEWER_KEY})
+    cookie = sessions.open(Role.VIEWER, VIEWER_KEY, " Kim\n\x00" + "x" * 99, "Europe/Berlin", now_s=NOW_S)
     visitor = sessions.read(cookie, now_s=NOW_S + 60)
 
     assert visitor is not None
     assert (visitor.role, visitor.zone, visitor.may_act) == (Role.VIEWER, "Europe/Berlin", False)
     assert visitor.who == "Kim" + "x" * 57
     assert sessions.read(cookie, now_s=NOW_S + LASTS_S) is None
-    assert Sessions({Role.OPERATOR: KEY, Role.VIEWER: "other"}).read(cookie, now_s=NOW_S) is None
-    assert Sessions({Role.OPERATOR: KEY, Role.VIEWER: ""}).read(cookie, now_s=NOW_S) is None
+    assert sessions_of({Role.OPERATOR: KEY, Role.VIEWER: "other"}).read(cookie, now_s=NOW_S) is None
+    assert sessions_of({Role.OPERATOR: KEY}).read(cookie, now_s=NOW_S) is None
     for number, letter in enumerate(cookie):
         forged = cookie[:number] + ("A" if letter != "A" else "B") + cookie[number + 1 :]
         assert sessions.read(forged, now_s=NOW_S) is None, number
@@ -107,8 +111,8 @@ def test_a_session_is_worth_what_its_key_opened() -> None:
 
 def test_a_viewer_cannot_make_itself_an_operator() -> None:
     """A cookie that names another role is signed by another key, so it is none."""
-    sessions = Sessions({Role.OPERATOR: KEY, Role.VIEWER: VIEWER_KEY})
-    as_operator = Sessions({Role.OPERATOR: VIEWER_KEY}).open(Role.OPERATOR, "Mallory", "", now_s=NOW_S)
+    sessions = sessions_of({Role.OPERATOR: KEY, Role.VIEWER: VIEWER_KEY})
+    as_operator = sessions_of({}).open(Role.OPERATOR, VIEWER_KEY, "Mallory", "", now_s=NOW_S)
 
     assert sessions.read(as_operator, now_s=NOW_S) is None
     for strange in ("", ".", "x", "e30=.x", "bnVsbA==.x", "é.é"):
@@ -117,9 +121,9 @@ def test_a_viewer_cannot_make_itself_an_operator() -> None:
 
 def test_forms_differ_by_session() -> None:
     """Two sessions of one person have forms of their own."""
-    sessions = Sessions({Role.OPERATOR: KEY})
+    sessions = sessions_of({Role.OPERATOR: KEY})
     one, other = (
-        sessions.read(sessions.open(Role.OPERATOR, "Kim", "", now_s=at), now_s=at) for at in (NOW_S, NOW_S + 1)
+        sessions.read(sessions.open(Role.OPERATOR, KEY, "Kim", "", now_s=at), now_s=at) for at in (NOW_S, NOW_S + 1)
     )
 
     assert one

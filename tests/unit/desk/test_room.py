@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from desk_room import KEY, VIEWER_KEY, Room
-from jitprov.errors import DependencyDown
+from desk_room import KEY, VIEWER_KEY, Room, guard_of
+from jitprov.errors import ConfigurationError, DependencyDown
 from own_redis import wait_until
 
 HEADERS = {"X-Operator-Key": KEY}
@@ -57,6 +57,27 @@ def test_without_a_key_set_nobody_enters(room: Room) -> None:
     assert client.get("/api/budget", headers={"X-Operator-Key": ""}).status_code == 401
     assert client.get("/api/budget", auth=("anyone", "")).status_code == 401
     assert client.post("/login", data={"key": ""}).status_code == 401
+
+
+@pytest.mark.parametrize("keys", [("k" * 31, ""), (KEY, "v" * 31)])
+def test_a_short_key_is_told_at_the_start(keys: tuple[str, str]) -> None:
+    """A key that could be guessed is refused at the start, by its setting's name and without its text."""
+    with pytest.raises(ConfigurationError) as caught:
+        guard_of(*keys)
+
+    assert "_KEY: shorter than 32" in str(caught.value)
+    assert "kkk" not in str(caught.value)
+    assert "vvv" not in str(caught.value)
+
+
+def test_a_key_is_bytes(room: Room) -> None:
+    """A key with letters beyond ASCII opens the room as its UTF-8 bytes, in a header and in the login's form."""
+    key = "schlüssel-" + "ö" * 40
+    client = room.client(key=key, viewer_key="")
+
+    assert client.get("/api/budget", headers={b"X-Operator-Key": key.encode()}).status_code == 200
+    assert client.get("/api/budget", headers={b"X-Operator-Key": key.encode("latin-1")}).status_code == 401
+    assert client.post("/login", data={"key": key}, follow_redirects=False).status_code == 303
 
 
 def test_a_key_may_read_in_three_ways(room: Room) -> None:
