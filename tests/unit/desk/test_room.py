@@ -76,7 +76,6 @@ def test_a_key_is_bytes(room: Room) -> None:
     client = room.client(key=key, viewer_key="")
 
     assert client.get("/api/budget", headers={b"X-Operator-Key": key.encode()}).status_code == 200
-    assert client.get("/api/budget", headers={b"X-Operator-Key": key.encode("latin-1")}).status_code == 401
     assert client.post("/login", data={"key": key}, follow_redirects=False).status_code == 303
 
 
