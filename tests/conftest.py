@@ -15,8 +15,11 @@ from hypothesis import settings
 from fixed_clock import FixedClock
 from own_redis import OwnRedis
 
-# Whoever runs the suite may ignore hang-ups (nohup does); the tests of signals need them as they are by default.
+# Whoever runs the suite may ignore hang-ups (nohup does) or interrupts (a shell's `&` does); the tests of signals, and
+# the processes they start, need both as they are by default.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in [name for name in os.environ if name.startswith("JITPROV_")]:
     del os.environ[_name]
 

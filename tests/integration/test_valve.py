@@ -99,7 +99,7 @@ def test_each_kind_keeps_its_rate_and_a_stop_loses_nothing(workers: Workers) -> 
     workers.send(valved_app.often, 260)
     workers.send(valved_app.seldom, 180)
     worker = workers.start(pool="prefork")
-    wait_until(lambda: workers.in_worker() > 250, within_s=30)
+    wait_until(lambda: workers.in_worker() > 250, within_s=100)
 
     began_at = time.time()
     time.sleep(10)
@@ -164,7 +164,7 @@ def test_celery_as_shipped_needs_the_mend(workers: Workers) -> None:
     """Without the mend ten a second are less than five; once this fails, jitprov/valve.py may go."""
     workers.send(valved_app.often, 300)
     workers.start(pool="prefork", consumer=SHIPPED)
-    wait_until(lambda: workers.in_worker() > 250, within_s=30)
+    wait_until(lambda: workers.in_queue() == 0, within_s=100)
 
     began_at = time.time()
     time.sleep(6)
