@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 from redis import Connection, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionBroken
-from redis.exceptions import ResponseError
+from redis.exceptions import MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as TooSlow
 from redis.retry import Retry
 
@@ -83,7 +83,11 @@ class RedisClient(Redis):
         try:
             connection.send_command(*args)
             return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call]
-        except ResponseError:
+        except ResponseError as error:
+            # A server that became a replica keeps its connections: only a new one finds who took its place. Redis 6
+            # tells of it inside the error of a script.
+            if isinstance(error, (ReadOnlyError, MasterDownError)) or "-READONLY " in str(error):
+                connection.disconnect()
             raise
         except BaseException:
             # A time limit may strike anywhere: an answer that nobody read would be taken for the next one's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -12,6 +13,8 @@ from typing import Self
 
 Judge = Callable[[bytes], bool]
 
+_COMMANDS = re.compile(rb"(?:\A|\r\n)\*[0-9]+\r\n\$")
+
 
 class RedisLink:
     """Forwards to a Redis, byte by byte, until told otherwise.
@@ -20,10 +23,13 @@ class RedisLink:
         delay_s: Added to each answer.
         loses: Asked with each request that was forwarded; True ends the connection in place of the answer.
         lost: How many answers were lost.
+        says: Answers each command in Redis' place, which then does not see it; empty: Redis answers.
+        to: Redis' port, for new connections.
     """
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self.to = port
+        self.says = b""
         self._door = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"redis://127.0.0.1:{self._door.getsockname()[1]}/0"
         self.delay_s = 0.0
@@ -43,7 +49,7 @@ class RedisLink:
         while True:
             try:
                 near, _ = self._door.accept()
-                far = socket.create_connection(("127.0.0.1", self._to))
+                far = socket.create_connection(("127.0.0.1", self.to))
             except OSError:
                 return
             for line in (near, far):
@@ -57,7 +63,10 @@ class RedisLink:
             if self.loses(part):
                 doomed.set()
             try:
-                far.sendall(part)
+                if self.says:
+                    near.sendall(self.says * len(_COMMANDS.findall(part)))
+                else:
+                    far.sendall(part)
             except OSError:
                 break
         _close(near, far)

@@ -201,7 +201,10 @@ class RedisLedger:
         args: list[str | int] = [_us(look_after_s), self._prefix]
         for opening in openings:
             args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0]]
-        now, *serving = self._guarded("accept", keys, args)
+        answer = self._guarded("accept", keys, args)
+        if not isinstance(answer, list) or len(answer) != len(openings) + 1:
+            raise DependencyDown("what answers for the ledger's Redis is none. Check JITPROV_REDIS_URL and the server")
+        now, *serving = answer
         if not all(serving):
             raise DependencyDown(ID_TAKEN)
         accepted = [

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ import pytest
 from redis import Redis
 
 from jitprov.ledger.redis import RedisLedger
-from own_redis import OwnRedis
+from own_redis import OwnRedis, wait_until
+from redis_link import RedisLink
 from running_receiver import RunningReceiver
 
 pytestmark = pytest.mark.integration
@@ -134,3 +136,129 @@ def test_redis_comes_back_empty(receiver: RunningReceiver, ledger: RedisLedger, 
     again = receiver.post(a_create())
     assert again.status_code == 202
     assert again.json()["accepted"][0]["provisioning_id"] != accepted["provisioning_id"]
+
+
+# What a Redis says that cannot take writes now: as a replica, at its start, amid a failover, with other users than
+# before, without memory, disk or patience; and what no Redis says.
+SAID = [
+    b"-READONLY You can't write against a read only replica.",
+    b"-LOADING Redis is loading the dataset in memory",
+    b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    b"-CLUSTERDOWN The cluster is down",
+    b"-MOVED 1 127.0.0.1:1",
+    b"-TRYAGAIN Multiple keys request during rehashing of slot",
+    b"-NOAUTH Authentication required.",
+    b"-WRONGPASS invalid username-password pair or user is disabled.",
+    b"-NOPERM this user has no permissions to run the 'evalsha' command",
+    b"-OOM command not allowed when used memory > 'maxmemory'.",
+    b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    b"-NOREPLICAS Not enough good replicas to write.",
+    b"-BUSY Redis is busy running a script.",
+    b"-ERR unknown command 'EVALSHA'",
+    b"-ERR max number of clients reached",
+    b"-",
+    b"+OK",
+    b":1",
+    b"*0",
+    b"$-1",
+    b"!what",
+    b"HTTP/1.1 400 Bad Request",
+    b"\xff\xfe",
+]
+
+
+@pytest.fixture
+def link(redis_url: str) -> Iterator[RedisLink]:
+    with RedisLink(int(redis_url.rpartition(":")[2].partition("/")[0])) as linked:
+        yield linked
+
+
+@pytest.fixture
+def linked(link: RedisLink, key_prefix: str) -> Iterator[RunningReceiver]:
+    ledger = RedisLedger.connect(link.url, key_prefix, timeout_s=1.0)
+    with RunningReceiver(ledger) as running:
+        yield running
+    ledger.close()
+
+
+def test_whatever_redis_says(linked: RunningReceiver, link: RedisLink) -> None:
+    """Whatever Redis says instead of writing, good and bad bodies are 503 in time; then the same process takes them."""
+    for said in SAID:
+        assert linked.post(a_create()).status_code == 202, said
+        link.says = said + b"\r\n"
+        for body in (a_create(), b"{"):
+            began = time.monotonic()
+            answer = linked.post(body)
+            assert (answer.status_code, said) == (503, said)
+            assert int(answer.headers["Retry-After"]) > 0, said
+            assert time.monotonic() - began < PROMISED_S, said
+        link.says = b""
+    assert linked.post(b"{").status_code == 400
+
+
+def test_redis_is_slow(linked: RunningReceiver, link: RedisLink) -> None:
+    """A Redis that takes 0.3 s is waited for, one that takes more than a second is not: 503 in time, and back again."""
+    assert linked.post(a_create()).status_code == 202
+    for delay_s, expected in ((0.3, {202}), (1.2, {503}), (0.0, {202})):
+        link.delay_s = delay_s
+        time.sleep(0.1)
+        statuses, longest_s = statuses_at_once(linked, 20)
+        assert (delay_s, statuses) == (delay_s, expected)
+        assert longest_s < PROMISED_S
+        link.delay_s = 0.0
+        wait_until(lambda: linked.post(a_create()).status_code == 202, within_s=5)
+
+
+def test_redis_becomes_a_replica(receiver: RunningReceiver, own_redis: OwnRedis) -> None:
+    """As a replica, cut off from its master or not, Redis is a 503; made master again it is written to at once."""
+    assert receiver.post(a_create()).status_code == 202
+    with Redis.from_url(own_redis.url) as client:
+        client.replicaof("127.0.0.1", "1")
+        assert receiver.post(a_create()).status_code == 503
+        client.config_set("replica-serve-stale-data", "no")
+        assert receiver.post(a_create()).status_code == 503
+        assert receiver.post(b"{").status_code == 503
+        client.config_set("replica-serve-stale-data", "yes")
+        client.replicaof("NO", "ONE")
+    assert receiver.post(a_create()).status_code == 202
+
+
+def test_failover(own_redis: OwnRedis, tmp_path: Path, key_prefix: str) -> None:
+    """After a failover the same process finds the new master, though the old one keeps its connection."""
+    second = OwnRedis(tmp_path / "second")
+    second.folder.mkdir()
+    second.start()
+    with RedisLink(own_redis.port) as link, Redis.from_url(own_redis.url) as old, Redis.from_url(second.url) as new:
+        new.replicaof("127.0.0.1", str(own_redis.port))
+        wait_until(lambda: new.info("replication")["master_link_status"] == "up", within_s=20)
+        ledger = RedisLedger.connect(link.url, key_prefix, timeout_s=1.0)
+        with RunningReceiver(ledger) as receiver:
+            accepted = receiver.post(a_create()).json()["accepted"][0]
+            wait_until(lambda: bool(new.exists(f"{key_prefix}p:{accepted['provisioning_id']}")), within_s=5)
+            new.replicaof("NO", "ONE")
+            old.replicaof("127.0.0.1", str(second.port))
+            link.to = second.port
+
+            statuses = [receiver.post(a_create()).status_code for _ in range(3)]
+            assert statuses[-1] == 202, statuses
+            assert set(statuses) <= {202, 503}
+            assert ledger.get(accepted["provisioning_id"]) is not None
+        ledger.close()
+    second.kill()
+
+
+def test_users_change(receiver: RunningReceiver, own_redis: OwnRedis) -> None:
+    """A user that is locked out, or may do less, is a 503; given its rights back it writes, without a restart."""
+    assert receiver.post(a_create()).status_code == 202
+    admin = own_redis.url.replace("redis://", "redis://admin:admin@")
+    with Redis.from_url(own_redis.url) as client:
+        client.acl_setuser("admin", enabled=True, passwords=["+admin"], categories=["+@all"], keys=["*"])
+    with Redis.from_url(admin) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-evalsha")
+        assert receiver.post(a_create()).status_code == 503
+        client.execute_command("ACL", "SETUSER", "default", "+@all", "resetpass", ">another")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert receiver.post(a_create()).status_code == 503
+        assert receiver.post(b"{").status_code == 503
+        client.execute_command("ACL", "SETUSER", "default", "nopass")
+    assert receiver.post(a_create()).status_code == 202
