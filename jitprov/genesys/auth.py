@@ -160,7 +160,7 @@ class TokenSource:
                     allow_redirects=False,
                     stream=True,
                 ) as answer:
-                    return self._read(answer, read_body(answer, self._clock, began_s=began_s), permit)
+                    return self._read(answer, read_body(answer.raw, self._clock, began_s=began_s), permit)
         except (requests.RequestException, Unreadable) as error:
             raise Unavailable(f"the login host does not answer well ({type(error).__name__})") from None
 

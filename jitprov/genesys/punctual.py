@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
 _LAST_LOOK: ContextVar[Callable[[], None] | None] = ContextVar("last_look", default=None)
 
@@ -87,7 +85,9 @@ class _Secure(_Punctual, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
+class PunctualPool(HTTPConnectionPool):
+    """Of one connection; see `leaving_by`."""
+
     ConnectionCls: type[HTTPConnection] = _Plain
 
     def open_one(self, timeout_s: float) -> None:
@@ -104,11 +104,11 @@ class _Pool(HTTPConnectionPool):
             self._put_conn(connection)
 
 
-class _SecurePool(_Pool, HTTPSConnectionPool):
+class _SecurePool(PunctualPool, HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-_POOLS = {"http": _Pool, "https": _SecurePool}
+_POOLS = {"http": PunctualPool, "https": _SecurePool}
 
 
 class PunctualAdapter(HTTPAdapter):
@@ -137,23 +137,3 @@ class PunctualAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **more)
         manager.pool_classes_by_scheme = _POOLS
         return manager
-
-    def open_ahead(self, url: str, timeout_s: float, surroundings: dict[str, Any]) -> bool:
-        """Open the connection to a host if none is open, and tell whether one is.
-
-        Why one cannot be opened is for the request itself to meet, with a slot that pays for it.
-
-        Args:
-            url: Of the host.
-            timeout_s: Of connecting.
-            surroundings: Proxies, verification and certificate, as for sending.
-        """
-        request = requests.Request("GET", url).prepare()
-        pool = self.get_connection_with_tls_context(
-            request, surroundings["verify"], proxies=surroundings["proxies"], cert=surroundings["cert"]
-        )
-        if isinstance(pool, _Pool):
-            with suppress(HTTPError, OSError):
-                pool.open_one(timeout_s)
-                return True
-        return False

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 import requests
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from jitprov.budget import Reading
@@ -36,12 +37,7 @@ class PlainSession(requests.Session):
         """Return None: there is nowhere to go."""
 
 
-def own_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request as it is; as `auth` it keeps a .netrc from replacing the Authorization header."""
-    return request
-
-
-def read_body(answer: requests.Response, clock: Clock, *, began_s: float) -> bytes:
+def read_body(answer: BaseHTTPResponse, clock: Clock, *, began_s: float) -> bytes:
     """Return the whole body, unpacked.
 
     Args:
@@ -55,7 +51,7 @@ def read_body(answer: requests.Response, clock: Clock, *, began_s: float) -> byt
     read = bytearray()
     try:
         # read1 returns what has arrived, so that the clock is looked at between a dripping server's bytes.
-        while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):
+        while chunk := answer.read1(_CHUNK_BYTES, decode_content=True):
             read += chunk
             if len(read) > ANSWER_BYTES_MAX:
                 raise Unreadable("larger than 8 MiB")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-import requests
+from urllib3 import BaseHTTPResponse
 
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, Refused, StepError, Unavailable
 
@@ -57,7 +57,7 @@ def broken(what: str, status: int, trace: str | None, *, safe: bool) -> StepErro
     return kind(f"the API's answer is unusable: {what}", http_status=status, correlation_id=trace)
 
 
-def parsed(answer: requests.Response, raw: bytes, status: int, trace: str | None, *, safe: bool) -> Any:
+def parsed(answer: BaseHTTPResponse, raw: bytes, status: int, trace: str | None, *, safe: bool) -> Any:
     """Return the JSON of a success; None when it has no body."""
     if not raw.strip():
         return None

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-import requests
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import ConnectTimeoutError
 
 from jitprov import __version__, logs
 from jitprov.budget import Budget, Permit
@@ -36,14 +37,13 @@ from jitprov.errors import (
     Unavailable,
 )
 from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.connection import SILENCES, ApiConnection
 from jitprov.genesys.last_moment import held_body, leaving_with
-from jitprov.genesys.punctual import PunctualAdapter, TooLate, leaving_by
+from jitprov.genesys.punctual import TooLate, leaving_by
 from jitprov.genesys.reading import (
-    PlainSession,
     Unreadable,
     allowance,
     answered_at_s,
-    own_authorization,
     read_body,
     retry_after_s,
 )
@@ -62,7 +62,7 @@ _MISSED_MAX = 8
 
 
 class Transport:
-    """Sends requests. Threads may share one: each has a session of its own.
+    """Sends requests. Threads may share one: each has a connection of its own.
 
     Args:
         settings: Base URL, timeouts, time scale.
@@ -157,20 +157,21 @@ class Transport:
     ) -> Any:
         token = self._tokens.at_hand(permit.lane)
         answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             answer.close()
             tell_success(self._budget, permit)  # it answered; were this the probe, the next slot would wait for it
             token = self._tokens.refresh(token, permit.lane)
             permit = self._slot(about_to_send, (permit.lane,))
             answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
         with answer:
-            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            if answer.status == HTTPStatus.UNAUTHORIZED:
                 self._refused_again(answer, permit)
             return self._sort(answer, began_s, permit, safe=safe)
 
     def _slot(self, about_to_send: Callable[[], None], lanes: Sequence[int]) -> Permit:
         # Once more when the slot is near, since a server closes what lies idle; not if it cannot be reached anyway.
-        open_ahead = self._open_ahead if self._open_ahead() else bool
+        connection = self._connection()
+        open_ahead = connection.open_ahead if connection.open_ahead() else bool
 
         def ready() -> None:
             open_ahead()
@@ -183,7 +184,7 @@ class Transport:
         try:
             answer, began_s = self._send("GET", _PROBE_PATH, permit, token, safe=True)
             with answer:
-                if answer.status_code != HTTPStatus.UNAUTHORIZED:
+                if answer.status != HTTPStatus.UNAUTHORIZED:
                     self._sort(answer, began_s, permit, safe=True)
         except Unavailable as error:
             raise self._still_down(error, tell_failure(self._budget, permit, error.message)) from None
@@ -202,65 +203,40 @@ class Transport:
             correlation_id=error.correlation_id,
         )
 
-    def _refused_again(self, answer: requests.Response, permit: Permit) -> NoReturn:
+    def _refused_again(self, answer: BaseHTTPResponse, permit: Permit) -> NoReturn:
         # Revoked again while the slot was waited for, or no token is good any more: a look a little later tells.
         why = "the API refused a fresh token (401)"
         open_s = tell_failure(self._budget, permit, why, final=True)
         raise NotLetIn(
             why,
             wait_s=open_s * self._settings.time_scale,
-            http_status=answer.status_code,
+            http_status=answer.status,
             correlation_id=answer.headers.get("ININ-Correlation-Id"),
         )
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._own, "session", None)
-        if session is None:
-            session = PlainSession()
-            adapter = PunctualAdapter(self._settings.connect_timeout_s + self._settings.read_timeout_s)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            # Proxies of the environment are for the real region: a sandbox is on this machine.
-            session.trust_env = not self._settings.api_url
-            self._own.session = session
-            base = self._settings.api_base_url
-            self._own.surroundings = session.merge_environment_settings(base, {}, True, None, None)
-        return session
-
-    def _open_ahead(self) -> bool:
-        chosen = self._settings
-        adapter = self._session().get_adapter(chosen.api_base_url)
-        return isinstance(adapter, PunctualAdapter) and adapter.open_ahead(
-            chosen.api_base_url, chosen.connect_timeout_s, self._own.surroundings
-        )
+    def _connection(self) -> ApiConnection:
+        connection: ApiConnection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = ApiConnection(self._settings)
+        return connection
 
     def _send(
         self, method: str, path: str, permit: Permit, token: str, *, safe: bool, **content: Any
-    ) -> tuple[requests.Response, float]:
+    ) -> tuple[BaseHTTPResponse, float]:
         actor = getattr(self._own, "actor", None)
         agent = f"jitprov/{__version__}" + (f" (provisioning {actor})" if actor else "")
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
         headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, **_HEADERS, **content.pop("headers", {})}
-        url = f"{self._settings.api_base_url}{path}"
         try:
-            session = self._session()
-            # Prepared without the session, which would merge cookies, its own headers and the environment into each
-            # request anew, in as much time as sending it takes.
-            request = requests.Request(method, url, headers=headers, auth=own_authorization, **content).prepare()
             with leaving_by(permit.leave_by_s, self._clock.monotonic_s), leaving_with(content):
-                answer = session.send(
-                    request,
-                    timeout=(self._settings.connect_timeout_s, self._settings.read_timeout_s),
-                    allow_redirects=False,
-                    **self._own.surroundings,
-                )
-        except requests.ConnectTimeout:
+                answer = self._connection().send(method, path, headers, **content)
+        except ConnectTimeoutError as error:
             self._tell(method, route, 0, began_s, None)
-            raise Unavailable("the API could not be reached in time; nothing was sent") from None
-        except requests.RequestException as error:
+            raise Unavailable(f"the API could not be reached ({type(error).__name__}); nothing was sent") from None
+        except SILENCES as error:
             self._tell(method, route, 0, began_s, None)
             raise silence(type(error).__name__, safe=safe, refused="refused" in str(error).lower()) from None
-        self._tell(method, route, answer.status_code, began_s, answer.headers.get("ININ-Correlation-Id"))
+        self._tell(method, route, answer.status, began_s, answer.headers.get("ININ-Correlation-Id"))
         reading = allowance(answer.headers, sent_s=began_s, heard_s=self._clock.monotonic_s())
         if reading is not None:
             self._budget.heard(permit, reading)
@@ -274,8 +250,8 @@ class Transport:
             correlation_id=trace,
         )  # fmt: skip
 
-    def _sort(self, answer: requests.Response, began_s: float, permit: Permit, *, safe: bool) -> Any:
-        status, trace = answer.status_code, answer.headers.get("ININ-Correlation-Id")
+    def _sort(self, answer: BaseHTTPResponse, began_s: float, permit: Permit, *, safe: bool) -> Any:
+        status, trace = answer.status, answer.headers.get("ININ-Correlation-Id")
         try:
             raw = read_body(answer, self._clock, began_s=began_s)
         except Unreadable as error:
@@ -288,10 +264,10 @@ class Transport:
             raise_for(raw, status, trace, safe=safe)
         return parsed(answer, raw, status, trace, safe=safe)
 
-    def _pause(self, answer: requests.Response, permit: Permit) -> NoReturn:
+    def _pause(self, answer: BaseHTTPResponse, permit: Permit) -> NoReturn:
         headers, why = answer.headers, "the API answered 429"
         wait_s = retry_after_s(headers.get("Retry-After"), now_s=answered_at_s(headers, self._clock))
         pause_all(self._budget, permit, wait_s / self._settings.time_scale, why)
         raise RateLimited(
-            why, wait_s=wait_s, http_status=answer.status_code, correlation_id=headers.get("ININ-Correlation-Id")
+            why, wait_s=wait_s, http_status=answer.status, correlation_id=headers.get("ININ-Correlation-Id")
         )

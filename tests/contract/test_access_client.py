@@ -83,7 +83,7 @@ def house() -> Iterator[House]:
             Catalogue(genesys, cache, clock, settings),
             Belongings(access, cache, clock, settings),
         )
-        transport._own.session.close()
+        transport._own.connection.close()
 
 
 @pytest.mark.parametrize(

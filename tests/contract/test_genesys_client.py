@@ -96,9 +96,9 @@ class Office:
 
     def close(self) -> None:
         for worker in self._workers:
-            session = getattr(worker.transport._own, "session", None)
-            if session is not None:
-                session.close()
+            connection = getattr(worker.transport._own, "connection", None)
+            if connection is not None:
+                connection.close()
 
 
 @pytest.fixture
@@ -481,7 +481,6 @@ def test_an_api_that_is_not_there_was_sent_nothing() -> None:
         office = Office(sandbox, 1)
         worker, user_id = office.worker(), office.user()
         setup = worker.catalogue.phone_setup()
-    office.close()
 
     with pytest.raises(Unavailable):
         worker.client.create_phone(user_id, "a phone", setup)

@@ -54,7 +54,7 @@ def test_a_second_user_of_the_token_is_left_room(sandbox: SandboxThread, redis_u
             except NotNow:
                 continue
             done[0] += 1
-        transport._session().close()
+        transport._connection().close()
 
     def meddle(until_s: float) -> None:
         with requests.Session() as session:

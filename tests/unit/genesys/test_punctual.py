@@ -100,21 +100,21 @@ def transport_to(url: str, budget: MemoryBudget, clock: FixedClock) -> Iterator[
     settings = read_settings(_env_file=None, api_url=url)
     made = Transport(settings, budget, clock, cast("TokenSource", Tokens()))
     yield made
-    made._session().close()
+    made._connection().close()
 
 
-class StallingAdapter(PunctualAdapter):
-    """Stops the sender when the request is ready to leave, for longer than its slot is good for."""
+def stall(transport: Transport, budget: Watched, *, stalls: int) -> None:
+    """Stop the sender when the request is ready to leave, so many times, for longer than its slot is good for."""
+    pool, left = transport._connection().pool, [stalls]
+    send = pool.urlopen
 
-    def __init__(self, budget: Watched, stalls: int) -> None:
-        super().__init__(13.0)
-        self.budget, self.stalls = budget, stalls
+    def urlopen(*given: Any, **more: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            budget.clock.advance(budget.given[-1].good_for_s + 0.001)
+        return send(*given, **more)
 
-    def send(self, *given: Any, **more: Any) -> requests.Response:
-        if self.stalls:
-            self.stalls -= 1
-            self.budget.clock.advance(self.budget.given[-1].good_for_s + 0.001)
-        return super().send(*given, **more)
+    pool.urlopen = urlopen
 
 
 def ask(transport: Transport, about_to_send: Callable[[], None] = lambda: None) -> Any:
@@ -128,7 +128,7 @@ def test_a_sender_that_stalls_after_its_slot_sends_nothing_late(server: Server, 
     budget, asked = Watched(clock), list[float]()
     with transport_to(server.url, budget, clock) as transport:
         ask(transport)
-        transport._session().mount("http://", StallingAdapter(budget, stalls=2))
+        stall(transport, budget, stalls=2)
 
         ask(transport, lambda: asked.append(clock.monotonic_s()))
 
@@ -142,7 +142,7 @@ def test_a_sender_that_always_stalls_gives_the_step_back(server: Server, clock: 
     """A machine that keeps no slot sends nothing and spends no attempt."""
     budget = Watched(clock)
     with transport_to(server.url, budget, clock) as transport:
-        transport._session().mount("http://", StallingAdapter(budget, stalls=99))
+        stall(transport, budget, stalls=99)
 
         with pytest.raises(BudgetDenied, match="too busy"):
             ask(transport)

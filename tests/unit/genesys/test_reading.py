@@ -26,11 +26,9 @@ class Dripping(io.BytesIO):
         return super().read(1)
 
 
-def an_answer(body: Any, **headers: str) -> requests.Response:
-    answer = requests.Response()
+def an_answer(body: Any, **headers: str) -> HTTPResponse:
     raw = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
-    answer.raw = HTTPResponse(raw, headers=headers, status=200, preload_content=False)
-    return answer
+    return HTTPResponse(raw, headers=headers, status=200, preload_content=False)
 
 
 def test_a_body_is_read_whole(clock: FixedClock) -> None:
@@ -69,7 +67,7 @@ def test_a_short_body_is_broken_off(clock: FixedClock) -> None:
 
 def test_a_redirect_is_not_looked_at() -> None:
     """Its target is nowhere, so nothing of it is read or followed."""
-    answer = an_answer(b"")
+    answer = requests.Response()
     answer.status_code, answer.headers["Location"] = 302, "https://elsewhere.test/"
 
     with PlainSession() as session:

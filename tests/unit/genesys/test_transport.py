@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-import requests
-from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError, ProxyError, ReadTimeoutError
 
 from fixed_clock import FixedClock
 from jitprov.budget import Permit
@@ -22,12 +21,14 @@ from jitprov.budget.rate import BudgetRate
 from jitprov.cache.memory import MemoryCache
 from jitprov.errors import NotYetConsistent, OutcomeUnknown, RateLimited, Refused, Unavailable
 from jitprov.genesys.auth import TokenSource
+from jitprov.genesys.connection import ApiConnection
 from jitprov.genesys.reading import retry_after_s
 from jitprov.genesys.sorting import NotFound
 from jitprov.genesys.transport import Transport
 from jitprov.settings import read_settings
 
 NOW_S = 1_795_424_400.0
+NO_ANSWER = ReadTimeoutError(cast("Any", None), "/", "Read timed out.")
 
 
 class Tokens:
@@ -48,31 +49,35 @@ class Tokens:
         return self.at_hand(lane)
 
 
-class Api(BaseAdapter):
+@dataclass(frozen=True)
+class Sent:
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    how: Mapping[str, Any]
+
+
+class Api:
     """Stands where the network stands: gives the answers it was made with, the last one for ever."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.answers: list[Any] = [(200, b"{}")]
-        self.sent: list[requests.PreparedRequest] = []
+        self.sent: list[Sent] = []
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **how: Any) -> requests.Response:
-        self.sent.append(request)
+    def open_one(self, timeout_s: float) -> None:
+        pass
+
+    def urlopen(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None, **how: Any
+    ) -> HTTPResponse:
+        self.sent.append(Sent(method, target, headers, body, how))
         given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(given, Exception):
             raise given
-        status, body, *more = given
-        headers = {"Content-Type": "application/json", "ININ-Correlation-Id": "trace-1"} | (more[0] if more else {})
-        answer = requests.Response()
-        answer.status_code = status
-        answer.headers.update(headers)
-        answer.url = str(request.url)
-        answer.request = request
-        answer.raw = HTTPResponse(io.BytesIO(body), headers=headers, status=status, preload_content=False)
-        return answer
-
-    def close(self) -> None:
-        pass
+        status, content, *more = given
+        said = {"Content-Type": "application/json", "ININ-Correlation-Id": "trace-1"} | (more[0] if more else {})
+        return HTTPResponse(io.BytesIO(content), headers=said, status=status, preload_content=False)
 
 
 @pytest.fixture
@@ -89,9 +94,7 @@ def budget(clock: FixedClock) -> MemoryBudget:
 def transport(api: Api, budget: MemoryBudget, clock: FixedClock) -> Transport:
     settings = read_settings(_env_file=None)
     made = Transport(settings, budget, clock, cast("TokenSource", Tokens()))
-    session = made._session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, api)
+    made._connection().pool = cast("Any", api)
     return made
 
 
@@ -148,9 +151,10 @@ def test_an_answer_is_sorted_by_its_status(
         (200, b"<html></html>", {"Content-Type": "text/html"}),
         (200, b"{}", {"Content-Type": "text/plain"}),
         (200, b'{"a":'),
-        requests.ReadTimeout(),
-        requests.ConnectionError("reset"),
-        requests.exceptions.ChunkedEncodingError(),
+        NO_ANSWER,
+        ProtocolError("Connection aborted.", ConnectionResetError()),
+        OSError("no route"),
+        ValueError("a header that cannot be sent"),
     ],
 )
 def test_what_may_have_been_applied_is_told_apart(ask: Callable[..., Any], api: Api, answer: Any) -> None:
@@ -165,7 +169,14 @@ def test_what_may_have_been_applied_is_told_apart(ask: Callable[..., Any], api: 
     assert len(api.sent) == 2
 
 
-@pytest.mark.parametrize("error", [requests.ConnectTimeout(), requests.ConnectionError("Connection refused")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(cast("Any", None), "timed out"),
+        NewConnectionError(cast("Any", None), "no such host"),
+        ProxyError("Cannot connect to proxy.", ConnectionRefusedError("Connection refused")),
+    ],
+)
 def test_what_was_never_sent_is_safe_to_repeat(ask: Callable[..., Any], api: Api, error: Exception) -> None:
     """No connection, no effect: a create may be tried again without looking."""
     api.answers = [error]
@@ -248,7 +259,7 @@ def test_an_attempt_is_logged_without_its_content(
 
 def test_attempts_are_counted_by_route_and_status(ask: Callable[..., Any], api: Api, transport: Transport) -> None:
     """Every attempt counts, refused and unanswered ones too."""
-    api.answers = [(200, b"{}"), (404, b"{}"), requests.ReadTimeout()]
+    api.answers = [(200, b"{}"), (404, b"{}"), NO_ANSWER]
     ask()
     with pytest.raises(NotFound):
         ask()
@@ -262,15 +273,15 @@ def test_attempts_are_counted_by_route_and_status(ask: Callable[..., Any], api: 
     }
 
 
-def test_each_thread_has_its_own_session(transport: Transport) -> None:
-    """Sessions are not made to be shared."""
-    others: list[requests.Session] = []
-    thread = threading.Thread(target=lambda: others.append(transport._session()))
+def test_each_thread_has_its_own_connection(transport: Transport) -> None:
+    """Connections are not made to be shared."""
+    others: list[ApiConnection] = []
+    thread = threading.Thread(target=lambda: others.append(transport._connection()))
     thread.start()
     thread.join()
 
-    assert transport._session() is transport._session()
-    assert others[0] is not transport._session()
+    assert transport._connection() is transport._connection()
+    assert others[0] is not transport._connection()
     others[0].close()
 
 
@@ -284,33 +295,18 @@ def test_who_acts_is_named_only_meanwhile(ask: Callable[..., Any], api: Api, tra
     assert [str(request.headers["User-Agent"]).endswith("(provisioning p-1)") for request in api.sent] == [True, False]
 
 
-def test_no_retry_hides_below(transport: Transport) -> None:
-    """The real adapter repeats nothing: a repetition that the budget does not see breaks its promise."""
-    settings = read_settings(_env_file=None)
-    real = Transport(settings, transport._budget, transport._clock, transport._tokens)
-    adapter = cast("Any", real._session().get_adapter("https://api.mypurecloud.com/"))
+def test_what_the_budget_does_not_see_is_not_sent(ask: Callable[..., Any], api: Api) -> None:
+    """Below, nothing is repeated and nothing is followed: it would break the budget's promise."""
+    api.answers = [(503, b"", {"Retry-After": "1", "Location": "https://elsewhere.test/"})]
 
-    assert adapter.max_retries.total == 0
-    real._session().close()
+    with pytest.raises(Unavailable):
+        ask()
 
-
-def test_a_netrc_never_replaces_the_token(
-    ask: Callable[..., Any],
-    api: Api,
-    transport: Transport,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Proxies of the environment count for the real region; a .netrc that knows the host does not."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine api.mypurecloud.com login somebody password else\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
-
-    ask()
-
-    assert transport._session().trust_env
-    assert api.sent[0].headers["Authorization"] == "Bearer token-1"
+    (sent,) = api.sent
+    assert not sent.how["retries"].is_retry("GET", 503, has_retry_after=True)
+    with pytest.raises(ProtocolError):
+        sent.how["retries"].increment("GET", "/", error=ProtocolError("reset"))
+    assert sent.how["redirect"] is False
 
 
 def test_json_nested_beyond_reason_is_no_answer(ask: Callable[..., Any], api: Api) -> None:
@@ -343,7 +339,7 @@ def test_a_slot_that_has_come_waits_for_no_token(api: Api, clock: FixedClock) ->
     tokens = TokenSource(settings, cache, clock, budget)
     tokens._keep(0, "token-of-old", lifetime_s=65.0)  # asked for anew 32.5 s from now
     transport = Transport(settings, budget, clock, tokens)
-    transport._session().mount("http://", api)
+    transport._connection().pool = cast("Any", api)
     clock.advance(25.0)
     assert isinstance(budget.reserve(wait_max_s=0.0), Permit)
 
