@@ -32,6 +32,9 @@ from jitprov.redis_client import RedisClient
 from jitprov.wiring import assemble, make_seals
 
 _ROUNDS = 5
+# Go before, uncounted: what is opened, loaded and read once per worker is no part of a provisioning. The read that
+# serves the others is theirs, and counts.
+_FIRST = 2
 # Nobody waits for the budget: what is measured is work.
 _NO_LIMIT_PER_MIN = 100_000
 
@@ -74,16 +77,18 @@ def measure(agents: int = 100) -> dict[str, Any]:
         )
         ledger, runner = _corridor(arena)
         bare = BareCalls(arena)
-        users = arena.sign_in_silently(agents + 1)
+        users = arena.sign_in_silently(_FIRST + agents)
         plain = Redis.from_url(arena.redis.url.get_secret_value())
-        before_bytes = int(plain.info("memory")["used_memory"])
         openings = [Opening(provisioning_id_from(uuid4()), str(uuid4()), user_id) for user_id in ids_of(users)]
-        ledger.accept(openings, look_after_s=600)
-        _walk(runner, openings[:1])
+        first, openings = openings[:_FIRST], openings[_FIRST:]
+        ledger.accept(first, look_after_s=600)
+        _walk(runner, first)
         CountingConnection.trips = 0
+        before_bytes = int(plain.info("memory")["used_memory"])
+        ledger.accept(openings, look_after_s=600)
         ours, theirs = _Spent(), _Spent()
         size = max(1, agents // _ROUNDS)
-        for start in range(1, agents + 1, size):
+        for start in range(0, agents, size):
             part = openings[start : start + size]
             _spend(arena, ours, lambda part=part: _walk(runner, part))  # type: ignore[misc]
             others = arena.sign_in_silently(len(part))
@@ -93,7 +98,7 @@ def measure(agents: int = 100) -> dict[str, Any]:
         plain.close()
     return {
         "redis_round_trips_per_step": round(trips / agents / len(CORRIDOR), 2),
-        "redis_bytes_per_provisioning": round((after_bytes - before_bytes) / (agents + 1)),
+        "redis_bytes_per_provisioning": round((after_bytes - before_bytes) / agents),
         "cpu_ratio": round(median(a / b for a, b in zip(ours.cpu_s, theirs.cpu_s, strict=True)), 2),
         "cpu_ms_per_agent": round(sum(ours.cpu_s) / agents * 1000, 2),
         "bare_cpu_ms_per_agent": round(sum(theirs.cpu_s) / agents * 1000, 2),
