@@ -161,7 +161,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
     clock = RealClock(settings.time_scale)
     transport = _make_transport(settings, budget, cache, clock)
     rules = LivingRules(settings.rules_file, clock.monotonic_s, functools.partial(_note_refused_rules, cache))
-    genesys, access = GenesysClient(transport), AccessClient(transport)
+    genesys, access = GenesysClient(transport, rules.looks_at_location), AccessClient(transport)
     return Services(
         settings=settings,
         clock=clock,
@@ -173,7 +173,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         catalogue=Catalogue(genesys, cache, clock, settings),
         belongings=Belongings(access, cache, clock, settings),
         access=access,
-        holdings=HoldingsClient(transport),
+        holdings=HoldingsClient(transport, rules.looks_at_location),
         audits=AuditClient(transport, clock),
         transport=transport,
         rules=rules,

@@ -65,6 +65,7 @@ class FakeOrganization:
         )
         self.known_skills = dict(SKILL_IDS)
         self.rule_lines: dict[str, int] = {}
+        self.rules_look_at_location = False
         self.meddle: Meddle = lambda _, apply: apply()
         self.acting: list[str] = []
 
@@ -212,15 +213,18 @@ class FakeOrganization:
         )
         return given
 
-    def phone_setup(self) -> str:
+    def phone_setup(self, site: str = "", base: str = "") -> str:
         setup: str = self._call(lambda: "the setup", "phone_setup")
         return setup
 
     def wanted_for(self, profile: Profile) -> WantedState:
         return self.wanted(profile)
 
-    def skill_names(self) -> dict[str, int]:
+    def name_lines(self) -> dict[str, int]:
         return self.rule_lines
+
+    def looks_at_location(self) -> bool:
+        return self.rules_look_at_location
 
     def of(self, user_id: str) -> Profile:
         return self._profile(self._call(lambda: self._seen(user_id), "profile_of", user_id))

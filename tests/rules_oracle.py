@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LOOKED_AT = ("department", "title", "division", "email_domain")
+LOOKED_AT = ("department", "title", "division", "email_domain", "location")
 
 
 def fits(pattern: str, text: str) -> bool:
@@ -23,14 +23,16 @@ def fits(pattern: str, text: str) -> bool:
     return len(text) in reached
 
 
-def covers(rule: Mapping[str, Any], person: Mapping[str, str]) -> bool:
+def covers(rule: Mapping[str, Any], person: Mapping[str, Any]) -> bool:
     seen = {**person, "email_domain": person.get("email", "").rpartition("@")[2]}
     for part in LOOKED_AT:
         wanted = rule.get("when", {}).get(part)
         if wanted is None:
             continue
         options = wanted if isinstance(wanted, list) else [wanted]
-        if not any(fits(option, seen.get(part, "")) for option in options):
+        held = seen.get(part) or ""
+        texts = [held] if isinstance(held, str) else held
+        if not any(fits(option, text) for option in options for text in texts):
             return False
     return True
 
@@ -39,7 +41,16 @@ def _pairs(listed: Any) -> dict[str, float]:
     return {each["name"]: each["proficiency"] for each in listed} if isinstance(listed, list) else dict(listed)
 
 
-def should_have(rules: Mapping[str, Any], person: Mapping[str, str]) -> dict[str, Any] | None:
+def _shares(listed: Mapping[str, Any]) -> dict[str, tuple[int, tuple[str, ...] | None]]:
+    shares: dict[str, tuple[int, tuple[str, ...] | None]] = {}
+    for name, entry in listed.items():
+        interrupted = entry.get("interruptible") if isinstance(entry, dict) else None
+        capacity = entry["capacity"] if isinstance(entry, dict) else entry
+        shares[name] = (capacity, None if interrupted is None else tuple(sorted(set(interrupted))))
+    return shares
+
+
+def should_have(rules: Mapping[str, Any], person: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what somebody shall have; None when nothing covers them.
 
     Roles are pairs of role and division, "" standing for the home division; utilization is (capacity, interruptible),
@@ -61,12 +72,7 @@ def should_have(rules: Mapping[str, Any], person: Mapping[str, str]) -> dict[str
     for rule in reversed(found):  # from the last to the first, so that the first has the last word
         skills |= _pairs(rule.get("skills", {}))
         languages |= _pairs(rule.get("languages", {}))
-        for name, entry in rule.get("utilization", {}).items():
-            if isinstance(entry, dict):
-                interrupted = entry.get("interruptible")
-                media[name] = (entry["capacity"], None if interrupted is None else tuple(sorted(set(interrupted))))
-            else:
-                media[name] = (entry, None)
+        media |= _shares(rule.get("utilization", {}))
     division = next((rule["division"] for rule in found if "division" in rule), "")
     roles = set()
     for rule in found:
@@ -75,10 +81,15 @@ def should_have(rules: Mapping[str, Any], person: Mapping[str, str]) -> dict[str
                 roles |= {(role["name"], place) for place in role["divisions"]}
             else:
                 roles.add((role, division))
+    phone = next((rule["phone"] for rule in [*found, defaults] if "phone" in rule), True)
+    chosen = phone if isinstance(phone, dict) else {}
     return {
         "rules": names,
         "mode": next((rule["mode"] for rule in [*found, defaults] if "mode" in rule), "merge"),
-        "phone": next((rule["phone"] for rule in [*found, defaults] if "phone" in rule), True),
+        "phone": phone is not False,
+        "site": chosen.get("site", ""),
+        "phone_base": chosen.get("base", ""),
+        "skips": rules.get("unknown") == "skip",
         "skills": skills,
         "languages": languages,
         "utilization": media,

@@ -159,6 +159,8 @@ def _print_record(record: Provisioning) -> None:
         by = ", ".join(map(escape, wanted.rules)) or "defaults"
         version = f" (rules version {wanted.rules_version})" if wanted.rules_version else ""
         out.print(f"rules {by}{version}: skills {escape(skills)}", soft_wrap=True)
+        for each in wanted.left_out:
+            out.print(f"[yellow]left out[/] {escape(each)}", soft_wrap=True)
     if record.state is State.WAITING and record.not_before:
         out.print(f"waits for {record.waiting_for} until {record.not_before:%H:%M:%S} UTC")
     if record.failure:

@@ -84,6 +84,8 @@ class Profile:
         division_id: Of that division; empty where the API left it out.
         skills: Routing skills now held; best effort, as the API says of `expand`.
         languages: Routing languages now held; best effort likewise.
+        locations: Names of the user's locations, an id where the API tells no name; None where nobody asked for
+            them, as only rules do that look at them.
         group_ids: Of the groups that the agent is a member of; best effort likewise.
         default_station_id: Of the station set now; empty without one. Best effort likewise.
     """
@@ -100,6 +102,7 @@ class Profile:
     division_id: str = ""
     languages: tuple[RatedLanguage, ...] = ()
     group_ids: tuple[str, ...] = ()
+    locations: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,10 @@ class WantedState:
         queues: To be a member of.
         rules_version: Of the file that said so.
         priority: Who is begun first of those who wait; None while no rule of the file has one.
+        site: Name of the phone's site; empty for the organization's default.
+        phone_base: Name of its base settings; empty for the organization's first WebRTC base.
+        skips_unknown: Whether a name that the organization does not have is left out, rather than failing the agent.
+        left_out: What was left out for that reason, in words; only once resolved.
     """
 
     rules: tuple[str, ...] = ()
@@ -132,6 +139,10 @@ class WantedState:
     queues: tuple[Place, ...] = ()
     rules_version: str = ""
     priority: Priority | None = None
+    site: str = ""
+    phone_base: str = ""
+    skips_unknown: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def asks_access(self) -> bool:

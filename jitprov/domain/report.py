@@ -16,6 +16,7 @@ from jitprov.domain.provisioning import Provisioning, State
 COLUMNS = (
     "agent", "email", "department", "title", "user_id", "state", "step", "accepted_at", "ended_at", "took_s",
     "attempts", "retries", "code", "http_status", "correlation_id", "retry_helps", "remedy", "task_id",
+    "left_out",
 )  # fmt: skip
 # A spreadsheet takes what begins so for a formula; names and addresses are other people's text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -64,6 +65,7 @@ def row_of(record: Provisioning) -> dict[str, Any]:
         failure.retry_helps if failure else "",
         failure.remedy.replace("jitprov retry ID", f"jitprov retry {record.task_id()}") if failure else "",
         record.task_id(),
+        "; ".join(record.findings.wanted.left_out) if record.findings.wanted else "",
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -53,16 +53,19 @@ class Belongings:
         Raises:
             NameUnknown: Says what is missing and what was probably meant.
         """
+        ids, unknown = self.known_ids(kind, names)
+        if unknown:
+            raise NameUnknown("; ".join(unknown))
+        return ids
+
+    def known_ids(self, kind: Kind, names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+        """Return the ids of those that exist, and what is said of each other one; see `ids`."""
         wanted = list(dict.fromkeys(names))
         if not wanted:
-            return {}
-        known = self._listings.read(kind, lambda: self._access.list_named(kind))
-        if any(name not in known for name in wanted):
-            known = self._listings.read_again(kind, lambda: self._access.list_named(kind), known)
-        unknown = [name for name in wanted if name not in known]
-        if unknown:
-            raise NameUnknown("; ".join(missing(_ONE[kind], name, known) for name in unknown))
-        return {name: known[name] for name in wanted}
+            return {}, []
+        known = self._listings.known(kind, lambda: self._access.list_named(kind), wanted)
+        unknown = [missing(_ONE[kind], name, known) for name in wanted if name not in known]
+        return {name: known[name] for name in wanted if name in known}, unknown
 
     def forget(self) -> None:
         """Have everything read anew by whoever asks next: an id was refused."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jitprov.cache import Cache
 from jitprov.domain.clock import Clock
-from jitprov.errors import SetupMissing, SkillUnknown
+from jitprov.errors import NameUnknown, SetupMissing, SkillUnknown
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.listings import REFRESH_EVERY_S, Listings, missing
 from jitprov.genesys.payloads import PhoneSetup
@@ -35,38 +35,87 @@ class Catalogue:
         Raises:
             SkillUnknown: Names what is missing and what was probably meant.
         """
-        if not names:
-            return {}
-        known = self._listings.read("skills", self._client.list_routing_skills)
-        if any(name not in known for name in names):
-            known = self._listings.read_again("skills", self._client.list_routing_skills, known)
-        unknown = [name for name in names if name not in known]
+        ids, unknown = self.known_skill_ids(names)
         if unknown:
-            raise SkillUnknown("; ".join(missing("routing skill", name, known) for name in unknown))
-        return {name: known[name] for name in names}
+            raise SkillUnknown("; ".join(unknown))
+        return ids
+
+    def forget(self) -> None:
+        """Have everything that is looked up by name read anew by whoever asks next."""
+        for name in ("skills", "sites", "phone-bases"):
+            self._shelf.drop(name)
+            self._shelf.drop(f"{name}:fresh")
 
     def forget_skills(self) -> None:
         """Have the skills read anew by whoever asks next: an id of them was refused."""
         self._shelf.drop("skills")
 
-    def phone_setup(self) -> PhoneSetup:
-        """Return default site, WebRTC phone base and line base.
+    def known_skill_ids(self, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Return the ids of those skills that exist, and what is said of each other one."""
+        if not names:
+            return {}, []
+        known = self._listings.known("skills", self._client.list_routing_skills, names)
+        unknown = [missing("routing skill", name, known) for name in names if name not in known]
+        return {name: known[name] for name in names if name in known}, unknown
+
+    def phone_setup(self, site: str = "", base: str = "") -> PhoneSetup:
+        """Return the site, WebRTC phone base and line base that a phone is made with.
+
+        Args:
+            site: Name of a site; the organization's default when empty.
+            base: Name of WebRTC phone base settings; the first there are when empty.
 
         Raises:
             SetupMissing: The organization lacks one; looked for again at most once a minute, by all workers together.
+            NameUnknown: No site or base is named so; says what was probably meant.
         """
+        site_id, (phone_base_id, line_base_id) = self.site_id(site) if site else "", self.phone_base(base)
+        return PhoneSetup(site_id or self._default_setup()["site"], phone_base_id, line_base_id)
+
+    def site_id(self, name: str) -> str:
+        """Return the id of a site by exact name.
+
+        Raises:
+            NameUnknown: Says what was probably meant.
+        """
+        known = self._listings.known("sites", self._client.list_sites, [name])
+        if name not in known:
+            raise NameUnknown(missing("site", name, known))
+        return known[name]
+
+    def phone_base(self, name: str = "") -> tuple[str, str]:
+        """Return the ids of WebRTC phone base settings, by exact name or the first there are, and of their line base.
+
+        Raises:
+            SetupMissing: There are none.
+            NameUnknown: Says what was probably meant.
+        """
+        if not name:
+            setup = self._default_setup()
+            return setup["phone"], setup["line"]
+
+        def fetch() -> dict[str, str]:
+            bases = self._client.list_webrtc_bases()
+            return {each: f"{base.phone_base_id} {base.line_base_id}" for each, base in bases.items()}
+
+        known = self._listings.known("phone-bases", fetch, [name])
+        if name not in known:
+            raise NameUnknown(missing("WebRTC phone base", name, known))
+        phone_base_id, _, line_base_id = known[name].partition(" ")
+        return phone_base_id, line_base_id
+
+    def _default_setup(self) -> dict[str, str]:
 
         def fetch() -> dict[str, str]:
             told = self._shelf.get("setup-missing", near=False)
             if told is not None:
                 raise SetupMissing(told.decode())
             try:
-                base = self._client.find_webrtc_base()
+                base = next(iter(self._client.list_webrtc_bases().values()))
                 site_id = self._client.get_default_site_id()
             except SetupMissing as error:
                 self._shelf.put("setup-missing", error.message.encode(), keep_s=REFRESH_EVERY_S)
                 raise
             return {"site": site_id, "phone": base.phone_base_id, "line": base.line_base_id}
 
-        kept = self._listings.read("phone-setup", fetch)
-        return PhoneSetup(site_id=kept["site"], phone_base_id=kept["phone"], line_base_id=kept["line"])
+        return self._listings.read("phone-setup", fetch)

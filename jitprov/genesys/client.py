@@ -41,6 +41,10 @@ _EXPAND = ["skills", "languages", "station", "groups"]
 _EDGES = "/api/v2/telephony/providers/edges"
 
 
+def _expand(locations: bool) -> list[str]:  # noqa: FBT001  of its caller's own
+    return [*_EXPAND, "locations"] if locations else _EXPAND
+
+
 def checked(user_id: str) -> str:
     """Return an id as it is, or refuse it."""
     # An id becomes part of a path or a filter, and the phone filter takes wildcards.
@@ -60,10 +64,16 @@ def understood(parse: Callable[[], T], *, safe: bool = True) -> T:
 
 
 class GenesysClient:
-    """Genesys Cloud, as far as jitprov needs it. All errors are those of `Transport.request` unless said."""
+    """Genesys Cloud, as far as jitprov needs it. All errors are those of `Transport.request` unless said.
 
-    def __init__(self, transport: Transport) -> None:
+    Args:
+        transport: Sends.
+        locations: Tells whether rules look at locations: only then profiles are read with them.
+    """
+
+    def __init__(self, transport: Transport, locations: Callable[[], bool] = lambda: False) -> None:
         self._transport = transport
+        self._locations = locations
 
     def acting_for(self, provisioning_id: str) -> AbstractContextManager[None]:
         """See `Transport.acting_for`."""
@@ -81,12 +91,13 @@ class GenesysClient:
         if len(ids) > USERS_PER_GET:
             msg = f"at most {USERS_PER_GET} users per call"
             raise ValueError(msg)
+        locations = self._locations()
         # Without state=any a user who is not active yet is left out; without pageSize all but 25 are.
-        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=_EXPAND)
+        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=_expand(locations))
         profiles = {}
         for entity in understood(lambda: entities_of(content)):
             try:
-                profile = parse_user(entity)
+                profile = parse_user(entity, locations=locations)
             except Malformed as error:
                 # Left out: one user that cannot be read must not keep the others waiting, read after read.
                 logs.event(_log, "profile_unreadable", level=logging.WARNING, field=str(error))
@@ -103,9 +114,9 @@ class GenesysClient:
         Source: GET /api/v2/users/{userId}; no permission. Cost: 1; 2 for a user who is deleted or unknown, since only
         state=deleted shows the deleted.
         """
-        path = f"/api/v2/users/{checked(user_id)}"
+        path, locations = f"/api/v2/users/{checked(user_id)}", self._locations()
         try:
-            content = self._get(path, expand=_EXPAND)
+            content = self._get(path, expand=_expand(locations))
         except NotFound:
             try:
                 content = self._get(path, state="deleted")
@@ -116,7 +127,7 @@ class GenesysClient:
                     correlation_id=missing.correlation_id,
                     remedy="Is this a user id of this organization (JITPROV_REGION)? If so: jitprov retry ID",
                 ) from None
-        return understood(lambda: parse_user(content))
+        return understood(lambda: parse_user(content, locations=locations))
 
     def list_routing_skills(self) -> dict[str, str]:
         """Return every active routing skill: name → id.
@@ -175,25 +186,47 @@ class GenesysClient:
             raise SetupMissing("the organization has no default site")
         return site_id
 
-    def find_webrtc_base(self) -> PhoneBase:
-        """Return the WebRTC phone base settings and the line base settings in them.
+    def list_sites(self) -> dict[str, str]:
+        """Return every active site: name → id.
+
+        Source: GET /api/v2/telephony/providers/edges/sites, telephony:plugin:all. Cost: 1 per 100.
+        """
+        found: dict[str, str] = {}
+        for number in range(1, _PAGES_MAX + 1):
+            content = self._get(f"{_EDGES}/sites", pageSize=100, pageNumber=number)
+            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
+                if str(entity.get("state") or "active") == "active":
+                    name, site_id = understood(
+                        lambda entity=entity: (text_of(entity, "name"), text_of(entity, "id"))  # type: ignore[misc]
+                    )
+                    found[name] = site_id
+            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
+                break
+        return found
+
+    def list_webrtc_bases(self) -> dict[str, PhoneBase]:
+        """Return the WebRTC phone base settings by name, in the API's order, with the line base settings in them.
 
         Raises:
             SetupMissing: There are none.
 
         Source: GET /api/v2/telephony/providers/edges/phonebasesettings, telephony:plugin:all. Cost: 1 per 100.
         """
+        found: dict[str, PhoneBase] = {}
         for number in range(1, _PAGES_MAX + 1):
             content = self._get(f"{_EDGES}/phonebasesettings", pageSize=100, pageNumber=number, expand=["lines"])
             for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
                 meta_base = understood(lambda entity=entity: object_of(entity, "phoneMetaBase"))  # type: ignore[misc]
-                if meta_base.get("id") == WEBRTC_META_BASE:
-                    return understood(
+                if meta_base.get("id") == WEBRTC_META_BASE and str(entity.get("state") or "active") == "active":
+                    base = understood(
                         lambda entity=entity: PhoneBase(text_of(entity, "id"), text_of(entity, "lines", 0, "id"))  # type: ignore[misc]
                     )
+                    found.setdefault(str(entity.get("name") or ""), base)
             if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 break
-        raise SetupMissing("the organization has no WebRTC phone base settings")
+        if not found:
+            raise SetupMissing("the organization has no WebRTC phone base settings")
+        return found
 
     def find_phones(self, user_id: str) -> list[Phone]:
         """Return the WebRTC phones of one user, first name first; deleted ones are left out.

@@ -6,7 +6,7 @@ As `jitprov.genesys.client`, whose errors and manner these share. A search is a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -42,8 +42,18 @@ class Listed:
 class HoldingsClient:
     """What users have. Errors are those of `Transport.request` unless said."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, locations: Callable[[], bool] = lambda: False) -> None:
+        """Keep what is needed.
+
+        Args:
+            transport: Sends.
+            locations: Tells whether rules look at locations: only then they are read.
+        """
         self._transport = transport
+        self._locations = locations
+
+    def _expand(self) -> list[str]:
+        return [*_EXPAND, "locations"] if self._locations() else _EXPAND
 
     @property
     def calls_made(self) -> int:
@@ -53,6 +63,15 @@ class HoldingsClient:
     def _get(self, path: str, **params: Any) -> Any:
         return self._transport.request("GET", path, safe=True, params=params)
 
+    def _listed(self, entities: Sequence[Any]) -> Iterator[Listed]:
+        locations = self._locations()
+        for entity in entities:
+            try:
+                yield _parsed(entity, locations=locations)
+            except Malformed as error:
+                # Left out: one user that cannot be read must not hide the others.
+                logs.event(_log, "profile_unreadable", level=logging.WARNING, field=str(error))
+
     def users(self, user_ids: Sequence[str]) -> Iterator[Listed]:
         """Yield users by id; those that the API leaves out, as it does deleted ones, are absent.
 
@@ -61,8 +80,8 @@ class HoldingsClient:
         ids = [checked(user_id) for user_id in user_ids]
         for start in range(0, len(ids), USERS_PER_GET):
             asked = ids[start : start + USERS_PER_GET]
-            content = self._get("/api/v2/users", id=asked, state="any", pageSize=USERS_PER_GET, expand=_EXPAND)
-            yield from _listed(understood(lambda content=content: entities_of(content)))  # type: ignore[misc]
+            content = self._get("/api/v2/users", id=asked, state="any", pageSize=USERS_PER_GET, expand=self._expand())
+            yield from self._listed(understood(lambda content=content: entities_of(content)))  # type: ignore[misc]
 
     def active_users(self) -> Iterator[Listed]:
         """Yield every active user.
@@ -70,8 +89,10 @@ class HoldingsClient:
         Source: GET /api/v2/users?state=active, no permission. Cost: 1 per 100.
         """
         for number in range(1, _PAGES_MAX + 1):
-            content = self._get("/api/v2/users", state="active", pageSize=_PER_PAGE, pageNumber=number, expand=_EXPAND)
-            yield from _listed(understood(lambda content=content: entities_of(content)))  # type: ignore[misc]
+            content = self._get(
+                "/api/v2/users", state="active", pageSize=_PER_PAGE, pageNumber=number, expand=self._expand()
+            )
+            yield from self._listed(understood(lambda content=content: entities_of(content)))  # type: ignore[misc]
             if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 return
 
@@ -89,10 +110,10 @@ class HoldingsClient:
             {"type": "EXACT", "fields": ["state"], "value": "active"},
         ]
         for number in range(1, _PAGES_MAX + 1):
-            body = {"pageSize": _PER_PAGE, "pageNumber": number, "query": criteria, "expand": _EXPAND}
+            body = {"pageSize": _PER_PAGE, "pageNumber": number, "query": criteria, "expand": self._expand()}
             content = self._transport.request("POST", "/api/v2/users/search", safe=True, json=body)
             found = content.get("results") if isinstance(content, Mapping) else None
-            yield from _listed(found or [])
+            yield from self._listed(found or [])
             if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
                 return
 
@@ -194,17 +215,8 @@ def _ids(content: Any) -> set[str]:
     return {text_of(entity, "id").lower() for entity in entities_of(content)}
 
 
-def _listed(entities: Sequence[Any]) -> Iterator[Listed]:
-    for entity in entities:
-        try:
-            yield _parsed(entity)
-        except Malformed as error:
-            # Left out: one user that cannot be read must not hide the others.
-            logs.event(_log, "profile_unreadable", level=logging.WARNING, field=str(error))
-
-
-def _parsed(entity: Any) -> Listed:
-    profile = parse_user(entity)
+def _parsed(entity: Any, *, locations: bool) -> Listed:
+    profile = parse_user(entity, locations=locations)
     roles = object_of(entity, "authorization").get("roles") or []
     if not isinstance(roles, list):
         raise Malformed("authorization.roles")

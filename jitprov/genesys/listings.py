@@ -22,6 +22,13 @@ class Listings:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
+    def known(self, name: str, fetch: Callable[[], dict[str, str]], wanted: Iterable[str]) -> dict[str, str]:
+        """Return a mapping, read again, once a minute, when it lacks something that is wanted."""
+        known = self.read(name, fetch)
+        if any(each not in known for each in wanted):
+            known = self.read_again(name, fetch, known)
+        return known
+
     def read(self, name: str, fetch: Callable[[], dict[str, str]]) -> dict[str, str]:
         """Return a mapping, fetched by one worker when nobody has it."""
         kept = self._kept(name)

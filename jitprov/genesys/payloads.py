@@ -81,8 +81,13 @@ def object_of(content: Any, name: str) -> Mapping[str, Any]:
     return value
 
 
-def parse_user(content: Any) -> Profile:
-    """Return a profile; department, title, skills and station may be missing. Source: model User."""
+def parse_user(content: Any, *, locations: bool = False) -> Profile:
+    """Return a profile; department, title, skills and station may be missing. Source: model User.
+
+    Args:
+        content: The user.
+        locations: Whether they were asked for.
+    """
     user_id = text_of(content, "id").lower()
     if not is_uuid(user_id):
         raise Malformed("id")
@@ -104,8 +109,18 @@ def parse_user(content: Any) -> Profile:
         default_station_id=str(station.get("id") or ""),
         division_id=str(division.get("id") or ""),
         languages=tuple(RatedLanguage(*_parse_rated(language, "languages")) for language in languages),
+        locations=_parse_locations(content) if locations else None,
         group_ids=tuple(text_of(group, "id") for group in groups),
     )
+
+
+def _parse_locations(content: Any) -> tuple[str, ...]:
+    """Return the names of a user's locations, an id where there is no name. Source: model LocationDefinition."""
+    listed = content.get("locations") or []
+    if not isinstance(listed, list):
+        raise Malformed("locations")
+    definitions = [object_of(location, "locationDefinition") for location in listed]
+    return tuple(str(each.get("name") or each.get("id") or "") for each in definitions)
 
 
 def _parse_rated(content: Any, field: str) -> tuple[str, float, str]:

@@ -171,7 +171,8 @@ class Grants:
                 continue  # for their own turn to find out
             # Rules that look at the division would judge an agent otherwise who was moved before their turn.
             early = [thing for thing in things if not (thing.what == "division" and book.looks_at_division)]
-            if profile.state != "deleted":
+            blind = book.looks_at_location and profile.locations is None  # read before the rules looked there
+            if profile.state != "deleted" and not blind:
                 lacking[other] = [thing for thing in early if thing.note not in noted[other]]
         return _Turn(user_id, noted[user_id], lacking)
 

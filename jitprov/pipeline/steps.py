@@ -14,11 +14,12 @@ from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.domain.skills import complete_shares, diff_languages, diff_skills
-from jitprov.errors import AgentGone, NotYetConsistent, Refused, SkillUnknown, StationLate
+from jitprov.errors import AgentGone, NameUnknown, NotYetConsistent, Refused, SkillUnknown, StationLate
 from jitprov.genesys.access import AccessClient
 from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
+from jitprov.genesys.naming import with_ids, with_lines
 from jitprov.genesys.payloads import phone_name
 from jitprov.genesys.stations import StationLore, StationSource
 from jitprov.pipeline.grants import Grants
@@ -71,8 +72,8 @@ def fetch_profile(record: Provisioning, kit: Kit) -> Findings:
 def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
     """Turn rules and profile into the wanted state, with the ids of all that it names."""
     profile = _profile(record)
-    if record.generation > 1:
-        # The operator mended something before the retry, often the agent's department.
+    if record.generation > 1 or (profile.locations is None and kit.rules.looks_at_location()):
+        # The operator mended something before the retry, often the agent's department; or the rules look at more now.
         profile = _alive(kit.profiles.fresh(record.user_id))
     wanted = kit.rules.wanted_for(profile)
     return replace(record.findings, profile=profile, wanted=_resolved(wanted, kit))
@@ -124,22 +125,9 @@ def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
 
 def _resolved(wanted: WantedState, kit: Kit) -> WantedState:
     try:
-        ids = kit.catalogue.skill_ids([skill.name for skill in wanted.skills])
-    except SkillUnknown as error:
-        raise _with_lines(error, kit.rules) from None
-    if wanted.languages or wanted.asks_access:
-        wanted = kit.belongings.resolved(wanted)
-    return replace(wanted, skills=tuple(replace(skill, skill_id=ids[skill.name]) for skill in wanted.skills))
-
-
-def _with_lines(error: SkillUnknown, rules: LivingRules) -> SkillUnknown:
-    """Return the error with the lines of rules.yaml to mend, where the rules come from a file."""
-    lines_of = rules.skill_names().items()
-    named = [line for name, line in lines_of if line and f"no routing skill {name!r}" in error.message]
-    if not named:
-        return error
-    lines = f"line{'s' if len(named) > 1 else ''} {', '.join(map(str, sorted(named)))}"
-    return SkillUnknown(error.message, remedy=error.remedy.replace("mend rules.yaml", f"mend rules.yaml {lines}"))
+        return with_ids(wanted, kit.catalogue, kit.belongings)
+    except (SkillUnknown, NameUnknown) as error:
+        raise with_lines(error, kit.rules.name_lines()) from None
 
 
 def create_phone(record: Provisioning, kit: Kit) -> Findings:
@@ -148,9 +136,9 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
     Looks before it creates whenever an earlier attempt may have gone through: any attempt but the very first,
     an agent who has a default station already, and every agent after the ledger was lost.
     """
-    if not _wanted(record).phone:
+    wanted, profile = _wanted(record), _profile(record)
+    if not wanted.phone:
         return record.findings
-    profile = _profile(record)
     first_try = record.generation == 1 and record.steps[Step.CREATE_PHONE].attempts <= 1
     phone: Phone | None = None
     if not first_try or kit.look_first or profile.default_station_id:
@@ -159,7 +147,7 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
         # The name says whose it is: what an earlier try made is told from what was there.
         phone = next((replace(each, made=each.name == name) for each in phones), None)
     if phone is None:
-        setup = kit.catalogue.phone_setup()
+        setup = kit.catalogue.phone_setup(wanted.site, wanted.phone_base)
         # Asked when the slot has come, not before: waiting for it may outlast the lease.
         made = kit.genesys.create_phone(record.user_id, phone_name(profile), setup, about_to_send=kit.hold)
         phone = replace(made, made=True)
@@ -259,7 +247,7 @@ def grant_access(record: Provisioning, kit: Kit) -> Findings:
         access = kit.grants.give(record.user_id, wanted, profile, anew=anew)
     except (Refused, NotYetConsistent):
         kit.belongings.forget()
-        resolved = kit.belongings.resolved(wanted)
+        resolved = _resolved(wanted, kit)
         if resolved == wanted:
             raise
         wanted = resolved

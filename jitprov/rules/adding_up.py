@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jitprov.domain.agent import MediaShare, Place, Priority, RatedLanguage, RatedSkill, RoleGrant, WantedState
-from jitprov.rules.given import Given, grants_of, rated, share_of
+from jitprov.rules.given import Given, PhoneEntry, PhoneWish, grants_of, rated, share_of
 from jitprov.rules.model import Defaults, Rule
 
 DEFAULTS = "defaults"
@@ -18,8 +18,8 @@ class Gift:
     """One thing that an agent is given, and by which rule.
 
     Attributes:
-        what: `skill`, `language`, `utilization`, `division`, `role`, `group`, `queue`, `mode`, `phone` or
-            `priority`.
+        what: `skill`, `language`, `utilization`, `division`, `role`, `group`, `queue`, `mode`, `phone`,
+            `site`, `phone base` or `priority`.
         name: Of the thing; its proficiency or bound in words after it.
         by: Name of the rule, or `defaults`.
     """
@@ -37,7 +37,14 @@ class Sum:
     gifts: tuple[Gift, ...]
 
 
-def add_up(rules: Sequence[Rule], defaults: Defaults, version: str, *, unsaid: Priority | None = None) -> Sum:
+def add_up(
+    rules: Sequence[Rule],
+    defaults: Defaults,
+    version: str,
+    *,
+    unsaid: Priority | None = None,
+    skips_unknown: bool = False,
+) -> Sum:
     """Return what rules give together; without rules, the defaults give all.
 
     Args:
@@ -45,6 +52,7 @@ def add_up(rules: Sequence[Rule], defaults: Defaults, version: str, *, unsaid: P
         defaults: Give mode and phone where no rule says them.
         version: Of the file.
         unsaid: Priority of an agent whose rules say none.
+        skips_unknown: See `WantedState`.
     """
     parts: list[tuple[str, Rule | Defaults]] = [(rule.name, rule) for rule in rules] or [(DEFAULTS, defaults)]
     said = _Said()
@@ -56,9 +64,10 @@ def add_up(rules: Sequence[Rule], defaults: Defaults, version: str, *, unsaid: P
     for name, part in parts:
         said.take_roles(name, part, division.name if division else "")
     for name, part in (*parts, (DEFAULTS, defaults)):
-        for what, value in (("mode", part.mode), ("phone", part.phone)):
-            if value is not None:
-                said.once(what, "", name, value)
+        if part.mode is not None:
+            said.once("mode", "", name, part.mode)
+        if part.phone is not None:
+            said.take_phone(name, part.phone)
     for rule in rules:
         if rule.priority is not None:
             said.once("priority", "", rule.name, rule.priority)
@@ -75,6 +84,9 @@ def add_up(rules: Sequence[Rule], defaults: Defaults, version: str, *, unsaid: P
         queues=tuple(said.all("queue")),
         rules_version=version,
         priority=next(iter(said.all("priority")), unsaid),
+        site=next(iter(said.all("site")), ""),
+        phone_base=next(iter(said.all("phone base")), ""),
+        skips_unknown=skips_unknown,
     )
     return Sum(wanted, said.gifts())
 
@@ -107,6 +119,15 @@ class _Said:
         for role in part.roles:
             for grant in grants_of(role, own_division):
                 self.once("role", f"{grant.role}\n{grant.division}", by, grant)
+
+    def take_phone(self, by: str, phone: PhoneWish) -> None:
+        if ("phone", "") in self._first:
+            return  # with site and base it is one thing: whoever speaks first of the phone says all of it
+        self.once("phone", "", by, phone is not False)
+        if isinstance(phone, PhoneEntry):
+            for what, name in (("site", phone.site), ("phone base", phone.base)):
+                if name is not None:
+                    self.once(what, "", by, name)
 
     def all(self, what: str) -> list[Any]:
         return [value for (each, _), (_, value) in self._first.items() if each == what]

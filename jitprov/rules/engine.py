@@ -27,7 +27,7 @@ class _Covering:
     conditions: _Conditions
     rule: Rule
 
-    def covers(self, facts: Mapping[str, str]) -> bool:
+    def covers(self, facts: Mapping[str, tuple[str, ...]]) -> bool:
         return _hold(self.conditions, facts)
 
 
@@ -73,6 +73,8 @@ class RuleBook:
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
         self._lines = {(kind, name): known.get((kind, name), 0) for part in parts for kind, name, _ in part.names()}
         self.looks_at_division = any(rule.when.division is not None for rule in rules.rules)
+        self.looks_at_location = any(each.when.location is not None for each in (*rules.rules, *rules.expected_roles))
+        self._skips_unknown = rules.unknown == "skip"
         self._has_utilization = any(part.utilization for part in parts)
 
     def wanted_for(self, profile: Profile) -> WantedState:
@@ -116,6 +118,13 @@ class RuleBook:
         found = [roles for conditions, roles in self._expected if _hold(conditions, facts)]
         return frozenset[str]().union(*found) if found else None
 
+    def name_lines(self) -> dict[str, int]:
+        """Return every name of something in the organization, with the line at which it first stands."""
+        lines: dict[str, int] = {}
+        for (_, name), line in self._lines.items():
+            lines[name] = min(line, lines.get(name, line))
+        return lines
+
     def departments(self) -> list[str]:
         """Return the departments that rules look for, as they stand in the file; patterns among them."""
         return list(
@@ -130,7 +139,7 @@ class RuleBook:
     @property
     def asks_access(self) -> bool:
         """Whether some rule gives a division, a role, a group or a queue."""
-        return any(kind not in {"skills", "languages"} for kind, _ in self._lines)
+        return any(kind in {"divisions", "roles", "groups", "queues"} for kind, _ in self._lines)
 
     def _sum(self, profile: Profile) -> Sum:
         facts = _facts(profile)
@@ -143,11 +152,17 @@ class RuleBook:
         deciding = covering if self._merges else covering[:1]
         key = tuple(rule.name for rule in deciding)
         if key not in self._made:
-            self._made[key] = add_up(deciding, self._defaults, self.rules_version, unsaid=self._unsaid)
+            self._made[key] = add_up(
+                deciding,
+                self._defaults,
+                self.rules_version,
+                unsaid=self._unsaid,
+                skips_unknown=self._skips_unknown,
+            )
         return self._made[key]
 
 
-def _facts(profile: Profile) -> dict[str, str]:
+def _facts(profile: Profile) -> dict[str, tuple[str, ...]]:
     """Return the parts of a profile that rules look at, as they are compared."""
     _, _, domain = profile.email.rpartition("@")
     given = {
@@ -156,15 +171,18 @@ def _facts(profile: Profile) -> dict[str, str]:
         "division": profile.division,
         "email_domain": domain,
     }
-    return {part: text.strip().casefold() for part, text in given.items()}
+    facts: dict[str, tuple[str, ...]] = {part: (text,) for part, text in given.items()}
+    # Like an empty department: an empty text means that there is none.
+    facts["location"] = profile.locations or ("",)
+    return {part: tuple(text.strip().casefold() for text in texts) for part, texts in facts.items()}
 
 
 def _conditions(when: When) -> _Conditions:
     return tuple((part, tuple(_pattern(text) for text in texts)) for part, texts in when.conditions().items())
 
 
-def _hold(conditions: _Conditions, facts: Mapping[str, str]) -> bool:
-    return all(any(may.fullmatch(facts[part]) for may in mays) for part, mays in conditions)
+def _hold(conditions: _Conditions, facts: Mapping[str, tuple[str, ...]]) -> bool:
+    return all(any(may.fullmatch(fact) for may in mays for fact in facts[part]) for part, mays in conditions)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

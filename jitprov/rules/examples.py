@@ -23,6 +23,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from jitprov.domain.agent import MediaShare, Priority, Profile, RoleGrant, WantedState
 from jitprov.rules.given import (
+    LIST,
     MAPPING,
     ONE,
     Name,
@@ -38,6 +39,10 @@ from jitprov.rules.given import (
 Text = Annotated[str, Field(max_length=200)]
 
 
+def _one_or_list(value: Any) -> str:
+    return LIST if isinstance(value, (list, tuple)) else ONE
+
+
 class GivenProfile(Part):
     """What rules look at; what is left out is empty."""
 
@@ -45,6 +50,9 @@ class GivenProfile(Part):
     title: Text = ""
     division: Text = ""
     email: Text = ""
+    location: Annotated[
+        Annotated[Text, Tag(ONE)] | Annotated[list[Text], Field(min_length=1), Tag(LIST)], Discriminator(_one_or_list)
+    ] = ""
 
 
 class Expected(Part):
@@ -54,6 +62,10 @@ class Expected(Part):
     mode: Literal["merge", "replace"] | None = None
     phone: bool | None = None
     priority: Priority | None = None
+    site: Text | None = Field(
+        default=None, description="Name of the phone's site; \"\" for the organization's default."
+    )
+    phone_base: Text | None = Field(default=None, description='Name of the phone\'s base; "" for the first there is.')
     skills: Rated | None = None
     languages: Rated | None = None
     utilization: Utilization | None = None
@@ -97,7 +109,15 @@ class Difference:
 def profile_of(example: Example) -> Profile:
     """Return the profile that a test describes."""
     given = example.profile
-    return Profile("", email=given.email, department=given.department, title=given.title, division=given.division)
+    locations = (given.location,) if isinstance(given.location, str) else tuple(given.location)
+    return Profile(
+        "",
+        email=given.email,
+        department=given.department,
+        title=given.title,
+        division=given.division,
+        locations=locations,
+    )
 
 
 def differences(example: Example, wanted: WantedState | None) -> list[Difference]:
@@ -126,6 +146,8 @@ def plain(wanted: WantedState) -> dict[str, Any]:
         "mode": wanted.mode,
         "phone": wanted.phone,
         "priority": wanted.priority,
+        "site": wanted.site,
+        "phone_base": wanted.phone_base,
         "skills": {skill.name: skill.proficiency for skill in wanted.skills},
         "languages": {language.name: language.proficiency for language in wanted.languages},
         "utilization": {share.media: _plain_share(share) for share in wanted.utilization},

@@ -9,6 +9,7 @@
     roles:     [employee, {name: Supervisor, divisions: [Seasonal, Home]}]
     groups:    [Retail Floor]
     queues:    [Retail Calls, Overflow]
+    phone:     true, false, or {site: Lyon, base: WebRTC Phone}; what is left out is the organization's own
 
 A role without divisions is granted in the division that the agent is given, else in the organization's home division.
 """
@@ -34,8 +35,10 @@ Proficiency = Annotated[float, Field(ge=PROFICIENCY_MIN, le=PROFICIENCY_MAX, all
 Capacity = Annotated[int, Field(ge=CAPACITY_MIN, le=CAPACITY_MAX)]
 Media = Literal["call", "callback", "chat", "email", "message"]
 
-Kind = Literal["skills", "languages", "divisions", "roles", "groups", "queues"]
-KINDS: tuple[Kind, ...] = ("skills", "languages", "divisions", "roles", "groups", "queues")
+Kind = Literal["skills", "languages", "divisions", "roles", "groups", "queues", "sites", "phone_bases"]
+KINDS: tuple[Kind, ...] = (
+    "skills", "languages", "divisions", "roles", "groups", "queues", "sites", "phone_bases",
+)  # fmt: skip
 
 
 class Part(BaseModel):
@@ -95,6 +98,21 @@ Roles = list[
         Annotated[Name, Tag(ONE)] | Annotated[RoleEntry, Tag(MAPPING)],
         Discriminator(_one_or_mapping),
     ]
+]
+
+
+class PhoneEntry(Part):
+    """A WebRTC phone, said in full."""
+
+    site: Name | None = Field(default=None, description="Name of its site; the organization's default when left out.")
+    base: Name | None = Field(
+        default=None, description="Name of its WebRTC phone base settings; the first there are when left out."
+    )
+
+
+PhoneWish = Annotated[
+    Annotated[bool, Tag(ONE)] | Annotated[PhoneEntry, Tag(MAPPING)],
+    Discriminator(_one_or_mapping),
 ]
 
 
@@ -163,7 +181,16 @@ class Given(Part):
         for kind in ("groups", "queues"):
             for index, name in enumerate(getattr(self, kind)):
                 yield kind, name, (kind, str(index))
+        yield from _named_by_phone(getattr(self, "phone", None))
 
     def says_something(self) -> bool:
         """Tell whether it gives anything at all."""
-        return bool(self.utilization) or next(self.names(), None) is not None
+        return any(bool(getattr(self, name)) for name in Given.model_fields)
+
+
+def _named_by_phone(phone: object) -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
+    if isinstance(phone, PhoneEntry):
+        if phone.site is not None:
+            yield "sites", phone.site, ("phone", "site")
+        if phone.base is not None:
+            yield "phone_bases", phone.base, ("phone", "base")

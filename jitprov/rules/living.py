@@ -58,9 +58,13 @@ class LivingRules:
         """See `RuleBook.wanted_for`."""
         return self.in_force().wanted_for(profile)
 
-    def skill_names(self) -> dict[str, int]:
-        """See `RuleBook.skill_names`."""
-        return self.in_force().skill_names()
+    def name_lines(self) -> dict[str, int]:
+        """See `RuleBook.name_lines`."""
+        return self.in_force().name_lines()
+
+    def looks_at_location(self) -> bool:
+        """Tell whether some rule looks at locations."""
+        return self.in_force().looks_at_location
 
     def _take(self) -> None:
         try:

@@ -22,6 +22,7 @@ from jitprov.rules.given import (
     TAGS,
     Kind,
     MediaEntry,
+    PhoneEntry,
     RoleEntry,
     SkillEntry,
 )
@@ -163,6 +164,7 @@ def _model_at(path: tuple[str, ...]) -> type[BaseModel]:
         "languages": SkillEntry,
         "utilization": MediaEntry,
         "roles": RoleEntry,
+        "phone": PhoneEntry,
     }
     section = _section(path)
     if section in in_lists:

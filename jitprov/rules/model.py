@@ -5,7 +5,8 @@
     unmatched: fail         or `defaults`: what an agent gets whom no rule covers
     defaults:               mode and phone for rules that leave them out; the rest only for `unmatched: defaults`
       mode: merge
-      phone: true
+      phone: true             or false, or {site, base}
+    unknown: fail           or `skip`: leave out names that the organization does not have, and say so
     rules:
       - name: Seasonal retail
         when:               all of these must hold; a list holds when one of its entries does
@@ -17,6 +18,9 @@
         roles: [employee, Agent]
     roles_written: sync     when they overwrite what agents hold: sign_in or sync
     tests:                  profiles with what they must get, tried by `jitprov rules test`
+
+`mode: merge` adds and re-rates, and leaves what an agent has beyond the rules; `mode: replace` lets agents have exactly
+the skills that the rules give, and leaves all else.
 
 With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
 division, mode, phone or priority, the one that stands first in the file counts.
@@ -34,7 +38,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from jitprov.domain.agent import Priority
 from jitprov.rules.examples import Example
-from jitprov.rules.given import LIST, ONE, Given, Name, Part
+from jitprov.rules.given import LIST, ONE, Given, Name, Part, PhoneWish
 
 Text = Annotated[str, Field(max_length=200)]
 Mode = Literal["merge", "replace"]
@@ -55,6 +59,9 @@ class When(Part):
     department: Texts | None = Field(default=None, description="Department of the user.")
     title: Texts | None = Field(default=None, description="Title of the user.")
     division: Texts | None = Field(default=None, description="Name of the user's division.")
+    location: Texts | None = Field(
+        default=None, description="Name of one of the user's locations; read only while some rule looks at it."
+    )
     email_domain: Texts | None = Field(default=None, description="What follows the @ of the user's e-mail address.")
 
     @field_validator("*", mode="before")
@@ -84,7 +91,7 @@ class Defaults(Given):
     """Mode and phone for rules that leave them out; with the rest, what `unmatched: defaults` gives."""
 
     mode: Mode = Field(default="merge", description="merge adds and re-rates; replace leaves exactly these skills.")
-    phone: bool = Field(default=True, description="Whether agents get a WebRTC phone.")
+    phone: PhoneWish = Field(default=True, description="Whether agents get a WebRTC phone, and which: {site, base}.")
 
 
 class Rule(Given):
@@ -93,7 +100,7 @@ class Rule(Given):
     name: Name = Field(description="Shown with every agent it covered.")
     when: When = Field(default_factory=When, description="Whom it covers; everyone when left out.")
     mode: Mode | None = Field(default=None, description="As in `defaults` when left out.")
-    phone: bool | None = Field(default=None, description="As in `defaults` when left out.")
+    phone: PhoneWish | None = Field(default=None, description="As in `defaults` when left out, as a whole.")
     priority: Priority | None = Field(
         default=None,
         description="Who is begun first of those who wait: high before normal before low. While some rule has one, "
@@ -119,6 +126,11 @@ class Rules(Part):
     )
     unmatched: Literal["fail", "defaults"] = Field(
         default="fail", description="fail: the agent waits for a rule; defaults: the agent gets `defaults`."
+    )
+    unknown: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="fail: an agent whose rules name what the organization does not have waits for a human; skip: "
+        "it is left out, and said with the agent.",
     )
     defaults: Defaults = Field(default_factory=Defaults)
     rules: list[Rule] = Field(min_length=1)

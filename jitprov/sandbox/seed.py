@@ -39,6 +39,7 @@ _PHONE_BASES = (
     ("Generic SIP Phone", "generic_sip.json", "inin_sip_line.json"),
     ("Remote Phone", "inin_remote.json", "inin_remote_line.json"),
     ("WebRTC Phone", WEBRTC_META_BASE, "inin_webrtc_line.json"),
+    ("WebRTC Phone Persistent", WEBRTC_META_BASE, "inin_webrtc_line.json"),
 )
 _WEBRTC_CAPABILITIES = {
     "provisions": False,

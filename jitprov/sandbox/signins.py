@@ -25,8 +25,8 @@ _LAST = (
     "Moor", "North", "Penn", "Pike", "Reed", "Ridge", "Rivers", "Sawyer", "Shore", "Stone", "Thorn", "Tyler",
     "Vale", "Wade", "Wells", "West", "Wood", "York",
 )  # fmt: skip
-_AGENT_KEYS = frozenset({"name", "email", "department", "title", "state"})
-_CALL_KEYS = frozenset({"agents", "count", "departments", "state", "title", "announce", "return_events"})
+_AGENT_KEYS = frozenset({"name", "email", "department", "title", "state", "location"})
+_CALL_KEYS = frozenset({"agents", "count", "departments", "state", "title", "location", "announce", "return_events"})
 
 
 class SignInError(ValueError):
@@ -38,7 +38,8 @@ def sign_in(world: World, asked: Mapping[str, Any]) -> list[User]:
 
     Args:
         world: The organization.
-        asked: `agents`, a list of name, email, department, title, state; or `count` with `departments` and `state`.
+        asked: `agents`, a list of name, email, department, title, state, location; or `count` with `departments`,
+            `state` and `location`.
 
     Raises:
         SignInError: Something in `asked` makes no sense, or an address is in use.
@@ -85,6 +86,15 @@ def _invented(world: World, department: str) -> Json:
             return {"name": f"{first} {last}", "email": email, "department": department}
 
 
+def _location(world: World, name: str) -> Json:
+    """Return where somebody is, as the users' expansion tells it."""
+    if name not in world.locations:
+        world.locations[name] = world.ids.new("location")
+    location_id = world.locations[name]
+    definition = {"id": location_id, "name": name, "selfUri": f"/api/v2/locations/{location_id}"}
+    return {"id": location_id, "locationDefinition": definition}
+
+
 def _described(world: World, agent: Mapping[str, Any], asked: Mapping[str, Any]) -> tuple[Json, str]:
     """Return the profile and the state of one who signs in."""
     state = agent.get("state") or asked.get("state") or world.options.sign_in_state
@@ -96,4 +106,6 @@ def _described(world: World, agent: Mapping[str, Any], asked: Mapping[str, Any])
         raise SignInError(message)
     title = agent.get("title") or asked.get("title") or "Seasonal Agent"
     profile: Json = {"name": agent["name"], "email": agent["email"], "title": title}
+    if location := agent.get("location") or asked.get("location"):
+        profile["locations"] = [_location(world, location)]
     return (profile | {"department": agent["department"]} if agent.get("department") else profile), state

@@ -48,6 +48,7 @@ class World:
         # Who is told of each audit of a change made by the API; the control port, which posts events.
         self.tell: Callable[[User, Audit], None] = lambda _user, _audit: None
         self.identity_providers: dict[str, Json] = {}
+        self.locations: dict[str, str] = {}
         self.invented_people = 0
         self._lags = self.ids.drawn("lags")
         self._conflicts = self.ids.drawn("conflicts")

@@ -29,9 +29,9 @@ class Organization:
             raise Unavailable("the API answered 503")
         return dict(self.skills)
 
-    def find_webrtc_base(self) -> PhoneBase:
+    def list_webrtc_bases(self) -> dict[str, PhoneBase]:
         self.reads.append("base")
-        return PhoneBase("base", "line-base")
+        return {"WebRTC": PhoneBase("base", "line-base"), "WebRTC Lyon": PhoneBase("base-lyon", "line-lyon")}
 
     def get_default_site_id(self) -> str:
         self.reads.append("site")

@@ -32,7 +32,7 @@ class House:
         self.profiles: dict[str, Profile] = {}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         self.refuse: Callable[[str, Sequence[str]], StepError | None] = lambda *_: None
-        self.looks_at_division = False
+        self.looks_at_division = self.looks_at_location = False
         self.standing: list[Provisioning] = []
         shelf = Shelf(MemoryCache(clock.monotonic_s), clock, read_settings(_env_file=None))
         parts = cast("Any", self)

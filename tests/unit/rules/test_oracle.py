@@ -46,13 +46,14 @@ GIVEN: dict[str, st.SearchStrategy[Any]] = {
     "groups": SOME,
     "queues": SOME,
     "mode": st.sampled_from(["merge", "replace"]),
-    "phone": st.booleans(),
+    "phone": st.booleans()
+    | st.fixed_dictionaries({}, optional={"site": st.sampled_from(NAMES), "base": st.sampled_from(NAMES)}),
 }
 WHEN = st.fixed_dictionaries(
     {},
     optional={
         part: PATTERNS | st.lists(PATTERNS, min_size=1, max_size=2)
-        for part in ("department", "title", "division", "email_domain")
+        for part in ("department", "title", "division", "email_domain", "location")
     },
 )
 RULES = st.lists(st.fixed_dictionaries({"when": WHEN}, optional=GIVEN), min_size=1, max_size=4).map(
@@ -62,6 +63,7 @@ FILES = st.fixed_dictionaries(
     {"version": st.just(1), "rules": RULES},
     optional={
         "match": st.sampled_from(["first", "merge"]),
+        "unknown": st.sampled_from(["fail", "skip"]),
         "unmatched": st.sampled_from(["fail", "defaults"]),
         "defaults": st.fixed_dictionaries({}, optional=GIVEN),
     },
@@ -72,6 +74,7 @@ PEOPLE = st.fixed_dictionaries(
         "title": TEXTS,
         "division": TEXTS,
         "email": st.sampled_from(["", "a@x", "a@xy", '"a@b"@yz']),
+        "locations": st.lists(TEXTS, max_size=2).map(tuple),
     }
 )
 
@@ -82,6 +85,9 @@ def told(wanted: WantedState) -> dict[str, Any]:
         "rules": list(wanted.rules),
         "mode": wanted.mode,
         "phone": wanted.phone,
+        "site": wanted.site,
+        "phone_base": wanted.phone_base,
+        "skips": wanted.skips_unknown,
         "skills": {skill.name: skill.proficiency for skill in wanted.skills},
         "languages": {language.name: language.proficiency for language in wanted.languages},
         "utilization": {share.media: (share.capacity, share.interruptible) for share in wanted.utilization},
@@ -94,7 +100,7 @@ def told(wanted: WantedState) -> dict[str, Any]:
 
 @settings(max_examples=400, deadline=None)
 @given(FILES, st.lists(PEOPLE, min_size=1, max_size=8))
-def test_engine_and_oracle_agree(file: dict[str, Any], people: list[dict[str, str]]) -> None:
+def test_engine_and_oracle_agree(file: dict[str, Any], people: list[dict[str, Any]]) -> None:
     """For every file that is taken and everybody who comes, both say the same; each gift has exactly one giver."""
     try:
         book = RuleBook(Rules.model_validate(file))
@@ -102,6 +108,7 @@ def test_engine_and_oracle_agree(file: dict[str, Any], people: list[dict[str, st
         return  # what a file may not say is the model's own suite
     for person in people:
         profile = a_profile(**person)
+        person["location"] = list(person.pop("locations"))
         try:
             explanation = book.explain(profile)
         except NoRuleMatched:
@@ -111,5 +118,7 @@ def test_engine_and_oracle_agree(file: dict[str, Any], people: list[dict[str, st
         assert told(wanted) == should_have(file, person)
         assert wanted == book.wanted_for(profile)
         things = [*wanted.skills, *wanted.languages, *wanted.utilization, *wanted.roles, *wanted.groups, *wanted.queues]
-        assert len(explanation.gifts) == len(things) + bool(wanted.division) + 2
+        assert len(explanation.gifts) == len(things) + bool(wanted.division) + 2 + sum(
+            map(bool, (wanted.site, wanted.phone_base))
+        )
         assert {gift.by for gift in explanation.gifts} <= {*wanted.rules, "defaults"}
