@@ -12,7 +12,6 @@ from typing import Any, Literal
 from jitprov.domain.agent import MediaShare, RatedLanguage
 from jitprov.domain.difference import AGENTS_PER_CALL, RATED_PER_CALL
 from jitprov.errors import NotYetConsistent
-from jitprov.genesys.client import checked, understood
 from jitprov.genesys.payloads import (
     Malformed,
     entities_of,
@@ -24,6 +23,7 @@ from jitprov.genesys.payloads import (
 )
 from jitprov.genesys.sorting import NotFound
 from jitprov.genesys.transport import Transport
+from jitprov.genesys.understanding import checked, understood
 
 Kind = Literal["languages", "divisions", "roles", "groups", "queues"]
 

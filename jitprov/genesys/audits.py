@@ -16,10 +16,10 @@ from typing import Any
 
 from jitprov.domain.clock import Clock
 from jitprov.errors import Refused, SetupMissing, Unavailable
-from jitprov.genesys.client import understood
 from jitprov.genesys.payloads import Malformed, entities_of, object_of, pages_of, text_of
 from jitprov.genesys.sorting import NotFound
 from jitprov.genesys.transport import Transport
+from jitprov.genesys.understanding import understood
 
 # Of the realtime query, as documented, less what two clocks may differ by.
 REALTIME_SPAN = timedelta(days=14) - timedelta(hours=1)

@@ -6,64 +6,38 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from http import HTTPStatus
-from typing import Any, TypeVar
 
 from jitprov import logs
 from jitprov.domain.agent import Phone, Profile, RatedSkill
 from jitprov.domain.difference import RATED_PER_CALL
-from jitprov.domain.ids import is_uuid
-from jitprov.errors import NotYetConsistent, OutcomeUnknown, Refused, SetupMissing, Unavailable
+from jitprov.errors import NotYetConsistent, Refused
 from jitprov.genesys.payloads import (
-    WEBRTC_META_BASE,
     Malformed,
-    PhoneBase,
     PhoneSetup,
     entities_of,
-    object_of,
-    pages_of,
     parse_phone,
     parse_user,
     phone_body,
     skills_body,
     text_of,
 )
+from jitprov.genesys.setup import EDGES, SetupReads
 from jitprov.genesys.sorting import NotFound
 from jitprov.genesys.transport import Transport
+from jitprov.genesys.understanding import checked, understood
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 USERS_PER_GET = 100
 SKILLS_PER_PATCH = RATED_PER_CALL
-_SKILLS_PER_PAGE = 500
-_PAGES_MAX = 200
 _EXPAND = ["skills", "languages", "station", "groups"]
-_EDGES = "/api/v2/telephony/providers/edges"
 
 
 def _expand(locations: bool) -> list[str]:  # noqa: FBT001  of its caller's own
     return [*_EXPAND, "locations"] if locations else _EXPAND
 
 
-def checked(user_id: str) -> str:
-    """Return an id as it is, or refuse it."""
-    # An id becomes part of a path or a filter, and the phone filter takes wildcards.
-    if not is_uuid(user_id):
-        msg = "a Genesys id is a UUID in lower case"
-        raise ValueError(msg)
-    return user_id
-
-
-def understood(parse: Callable[[], T], *, safe: bool = True) -> T:
-    """Return a parsed answer; one that lacks something counts as none."""
-    try:
-        return parse()
-    except Malformed as error:
-        kind = Unavailable if safe else OutcomeUnknown
-        raise kind(f"the API's answer lacks {error}") from None
-
-
-class GenesysClient:
+class GenesysClient(SetupReads):
     """Genesys Cloud, as far as jitprov needs it. All errors are those of `Transport.request` unless said.
 
     Args:
@@ -72,15 +46,12 @@ class GenesysClient:
     """
 
     def __init__(self, transport: Transport, locations: Callable[[], bool] = lambda: False) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._locations = locations
 
     def acting_for(self, provisioning_id: str) -> AbstractContextManager[None]:
         """See `Transport.acting_for`."""
         return self._transport.acting_for(provisioning_id)
-
-    def _get(self, path: str, **params: Any) -> Any:
-        return self._transport.request("GET", path, safe=True, params=params)
 
     def get_users(self, user_ids: Sequence[str]) -> dict[str, Profile]:
         """Return the profiles of up to `USERS_PER_GET` users; those the API leaves out are absent.
@@ -129,23 +100,6 @@ class GenesysClient:
                 ) from None
         return understood(lambda: parse_user(content, locations=locations))
 
-    def list_routing_skills(self) -> dict[str, str]:
-        """Return every active routing skill: name → id.
-
-        Source: GET /api/v2/routing/skills, routing:skill:view. Cost: 1 per 500 skills.
-        """
-        found: dict[str, str] = {}
-        for number in range(1, _PAGES_MAX + 1):
-            content = self._get("/api/v2/routing/skills", pageSize=_SKILLS_PER_PAGE, pageNumber=number)
-            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
-                if str(entity.get("state") or "active") == "active":
-                    found[understood(lambda entity=entity: text_of(entity, "name"))] = understood(  # type: ignore[misc]
-                        lambda entity=entity: text_of(entity, "id")  # type: ignore[misc]
-                    )
-            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
-                break
-        return found
-
     def patch_routing_skills(self, user_id: str, skills: Sequence[RatedSkill]) -> None:
         """Add or re-rate routing skills of one user; skills left out stay as they are. Safe to repeat.
 
@@ -172,62 +126,6 @@ class GenesysClient:
                 "the API does not know this user or skill", http_status=404, correlation_id=missing.correlation_id
             ) from None
 
-    def get_default_site_id(self) -> str:
-        """Return the organization's default site.
-
-        Raises:
-            SetupMissing: It has none.
-
-        Source: GET /api/v2/organizations/me, no permission. Cost: 1.
-        """
-        content = self._get("/api/v2/organizations/me")
-        site_id = content.get("defaultSiteId") if isinstance(content, dict) else None
-        if not isinstance(site_id, str) or not site_id:
-            raise SetupMissing("the organization has no default site")
-        return site_id
-
-    def list_sites(self) -> dict[str, str]:
-        """Return every active site: name → id.
-
-        Source: GET /api/v2/telephony/providers/edges/sites, telephony:plugin:all. Cost: 1 per 100.
-        """
-        found: dict[str, str] = {}
-        for number in range(1, _PAGES_MAX + 1):
-            content = self._get(f"{_EDGES}/sites", pageSize=100, pageNumber=number)
-            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
-                if str(entity.get("state") or "active") == "active":
-                    name, site_id = understood(
-                        lambda entity=entity: (text_of(entity, "name"), text_of(entity, "id"))  # type: ignore[misc]
-                    )
-                    found[name] = site_id
-            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
-                break
-        return found
-
-    def list_webrtc_bases(self) -> dict[str, PhoneBase]:
-        """Return the WebRTC phone base settings by name, in the API's order, with the line base settings in them.
-
-        Raises:
-            SetupMissing: There are none.
-
-        Source: GET /api/v2/telephony/providers/edges/phonebasesettings, telephony:plugin:all. Cost: 1 per 100.
-        """
-        found: dict[str, PhoneBase] = {}
-        for number in range(1, _PAGES_MAX + 1):
-            content = self._get(f"{_EDGES}/phonebasesettings", pageSize=100, pageNumber=number, expand=["lines"])
-            for entity in understood(lambda content=content: entities_of(content)):  # type: ignore[misc]
-                meta_base = understood(lambda entity=entity: object_of(entity, "phoneMetaBase"))  # type: ignore[misc]
-                if meta_base.get("id") == WEBRTC_META_BASE and str(entity.get("state") or "active") == "active":
-                    base = understood(
-                        lambda entity=entity: PhoneBase(text_of(entity, "id"), text_of(entity, "lines", 0, "id"))  # type: ignore[misc]
-                    )
-                    found.setdefault(str(entity.get("name") or ""), base)
-            if number >= understood(lambda content=content: pages_of(content)):  # type: ignore[misc]
-                break
-        if not found:
-            raise SetupMissing("the organization has no WebRTC phone base settings")
-        return found
-
     def find_phones(self, user_id: str) -> list[Phone]:
         """Return the WebRTC phones of one user, first name first; deleted ones are left out.
 
@@ -239,7 +137,7 @@ class GenesysClient:
         Cost: 1.
         """
         content = self._get(
-            f"{_EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": checked(user_id)}
+            f"{EDGES}/phones", pageSize=100, fields=["webRtcUser"], **{"webRtcUser.id": checked(user_id)}
         )
 
         def parse() -> list[Phone]:
@@ -267,7 +165,7 @@ class GenesysClient:
         body = phone_body(checked(user_id), name, setup)
         try:
             content = self._transport.request(
-                "POST", f"{_EDGES}/phones", safe=False, json=body, about_to_send=about_to_send
+                "POST", f"{EDGES}/phones", safe=False, json=body, about_to_send=about_to_send
             )
         except NotFound as missing:
             raise NotYetConsistent(
@@ -283,7 +181,7 @@ class GenesysClient:
         Source: DELETE /api/v2/telephony/providers/edges/phones/{phoneId}, telephony:plugin:all. Cost: 1.
         """
         try:
-            self._transport.request("DELETE", f"{_EDGES}/phones/{checked(phone_id)}", safe=True)
+            self._transport.request("DELETE", f"{EDGES}/phones/{checked(phone_id)}", safe=True)
         except NotFound:
             return
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from jitprov import logs
 from jitprov.domain.agent import Phone, Profile
-from jitprov.genesys.client import USERS_PER_GET, checked, understood
+from jitprov.genesys.client import USERS_PER_GET
 from jitprov.genesys.payloads import Malformed, entities_of, object_of, pages_of, parse_phone, parse_user, text_of
 from jitprov.genesys.transport import Transport
+from jitprov.genesys.understanding import checked, understood
 
 STATIONS_PER_GET = 100
 _PER_PAGE = 100

@@ -73,7 +73,8 @@ class RuleBook:
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
         self._lines = {(kind, name): known.get((kind, name), 0) for part in parts for kind, name, _ in part.names()}
         self.looks_at_division = any(rule.when.division is not None for rule in rules.rules)
-        self.looks_at_location = any(each.when.location is not None for each in (*rules.rules, *rules.expected_roles))
+        looking = [*(rule.when for rule in rules.rules), *(each.when for each in rules.expected_roles)]
+        self.looks_at_location = any(when.location is not None for when in looking)
         self._skips_unknown = rules.unknown == "skip"
         self._has_utilization = any(part.utilization for part in parts)
 

@@ -20,7 +20,9 @@ from jitprov.sandbox.server import SandboxThread
 DATA = Path(__file__).parent.parent / "data"
 EDGES = "/api/v2/telephony/providers/edges"
 NOBODY = "00000000-0000-4000-8000-000000000000"
-OPTIONS = SandboxOptions(time_scale=100, limit_per_min=100_000, station_lag_s=(0, 0), assignment_lag_s=(0, 0))
+OPTIONS = SandboxOptions(
+    time_scale=100, limit_per_min=100_000, station_lag_s=(0, 0), assignment_lag_s=(0, 0), audit_query_s=50
+)
 
 
 def full_description() -> dict[str, Any]:
