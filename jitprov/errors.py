@@ -9,7 +9,8 @@
     ├── LeaseLost                 another worker holds the step: stop without a trace
     └── StepError                 an attempt of a step ended without its result
         ├── NotNow                nothing is wrong: wait, no attempt is spent
-        │   ├── BudgetDenied      the token is paused, the next slot is far, the meter is away
+        │   ├── BudgetDenied      the next slot is far, the meter is away
+        │   │   └── CallsHeldUp   the token is paused or the circuit open, for longer than a slot is waited for
         │   ├── RateLimited       the API answered 429
         │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
@@ -119,10 +120,13 @@ class NotNow(StepError):
     Attributes:
         fails_in_time: True when such waits end the provisioning after the longest total wait; False when what is
             waited for holds up everybody, so that nobody must fail one by one for it.
+        keeps_its_place: True when the wait was spent in place already: the message goes back to the front of its
+            queue, so that who came first is still first when it goes on.
     """
 
     code = "not_now"
     fails_in_time: ClassVar[bool] = False
+    keeps_its_place: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -142,6 +146,13 @@ class BudgetDenied(NotNow):
 
     code = "budget_denied"
     default_remedy = "It goes on by itself; `jitprov budget` shows why calls are held back."
+
+
+class CallsHeldUp(BudgetDenied):
+    """Nobody gets a slot for longer than one is waited for: the token is paused, or the circuit open."""
+
+    code = "calls_held_up"
+    keeps_its_place = True
 
 
 class RateLimited(NotNow):

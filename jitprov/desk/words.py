@@ -38,7 +38,8 @@ STEP_STATES = {
 
 # Codes of waits, in words that need no key; any other code shows its own message.
 WAITS = {
-    "budget_denied": "for the API budget, which is paused or used up",
+    "budget_denied": "for the API budget, which is used up",
+    "calls_held_up": "for the API budget, which is paused",
     "rate_limited": "because the API answered 429",
     "station_late": "for Genesys to show their phone's station",
     "dependency_down": "for a part that does not answer",

@@ -54,10 +54,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Wait and come back; no attempt is spent."""
+    """Wait and come back; no attempt is spent.
+
+    Attributes:
+        wait_s: How long; 0.0 when it keeps its place.
+        failure: What it met.
+        keeps_its_place: Whether the message goes back to the front of its queue, having waited already.
+    """
 
     wait_s: float
     failure: Failure
+    keeps_its_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,8 @@ def decide(
     if isinstance(error, NotNow):
         if error.fails_in_time and waited_s >= policy.waited_max_s:
             return Fail(failure)
+        if error.keeps_its_place:
+            return Snooze(0.0, failure, keeps_its_place=True)
         return Snooze(max(error.wait_s, 0.0), failure)
     if isinstance(error, TryAgain) and attempt < policy.attempts_max:
         wait_s = backoff_s(attempt, policy, jitter)

@@ -9,15 +9,26 @@ the kernel's and the network's doing, and a request that would be late does not 
 from __future__ import annotations
 
 import socket
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from jitprov import logs
+from jitprov.genesys.slot import too_busy
+from jitprov.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+Sent = TypeVar("Sent")
+
+# Slots that a request may miss before its step goes back to the queue.
+_MISSED_MAX = 8
 _LAST_LOOK: ContextVar[Callable[[], None] | None] = ContextVar("last_look", default=None)
 
 
@@ -46,6 +57,24 @@ def leaving_by(instant_s: float, monotonic_s: Callable[[], float]) -> Iterator[N
         yield
     finally:
         _LAST_LOOK.reset(held)
+
+
+def until_in_time(send: Callable[[], Sent], settings: Settings) -> Sent:
+    """Send, with another slot for each that was missed; return what `send` does.
+
+    Args:
+        send: Takes a slot and sends.
+        settings: The time scale.
+
+    Raises:
+        BudgetDenied: Slot after slot was missed; nothing was sent.
+    """
+    for _ in range(_MISSED_MAX):
+        try:
+            return send()
+        except TooLate:
+            logs.event(_log, "slot_missed", level=logging.WARNING)
+    raise too_busy(settings.time_scale)
 
 
 class _Punctual:

@@ -1,5 +1,8 @@
 """Taking a slot of the shared budget: waits in place while it is near, refuses when it is far. Fails closed.
 
+While nobody gets a slot (a pause, an open circuit), all wait in place: their messages stay in the queues in the order
+in which they came. Who has waited as long as told gives its own back to the front (`CallsHeldUp`).
+
 Beside it the words by which the rest of the room tells the meter what the API answered; where the meter is away they
 are lost, since then nothing is sent anyway.
 """
@@ -11,16 +14,18 @@ from contextlib import suppress
 
 from jitprov.budget import Budget, Permit, Refusal
 from jitprov.domain.clock import Clock
-from jitprov.errors import BudgetDenied, DependencyDown
+from jitprov.errors import BudgetDenied, CallsHeldUp, DependencyDown
 from jitprov.settings import Settings
 
 # Slots that a caller may miss: each is lost to all. On a busy machine two or three in a row are missed now and then.
 _TRIES = 8
 _AWAY_S = 5.0
-# Real seconds: a wait so short is spent in place.
+# Real seconds: a wait for a busy meter that is so short is spent in place.
 _SOON_S = 0.5
 # Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
 _LOOK_AGAIN_S = 0.05
+# Real seconds after which those who wait for people's pause to end look again.
+_LOOK_FOR_RESUME_S = 1.0
 # Real seconds before its slot at which a caller asks what is left to ask; what the answers take is no lateness then.
 _AHEAD_S = 0.05
 
@@ -48,7 +53,8 @@ def take_slot(
         lanes: Of which tokens; all when None.
 
     Raises:
-        BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent.
+        BudgetDenied: No slot in time, or the meter does not answer; nothing may be sent. `CallsHeldUp` when nobody got
+            one for as long as told.
         WorkerStops: The worker was told to stop while this waited.
     """
     scale = settings.time_scale
@@ -59,9 +65,10 @@ def take_slot(
         try:
             answer = budget.reserve(wait_max_s=left_s, lanes=lanes)
             if isinstance(answer, Refusal):
-                if not _is_soon(answer, left_s):
+                in_place_s = _in_place_s(answer, left_s)
+                if in_place_s <= 0:
                     raise _denied(answer, scale)
-                clock.wait(answer.wait_s * scale)
+                clock.wait(in_place_s * scale)
                 continue
             _wait_until(answer.slot_at_s - min(_AHEAD_S, answer.good_for_s), clock, scale)
             if answer.wait_s > _LOOK_AGAIN_S and not budget.confirm(answer):
@@ -106,9 +113,13 @@ def _wait_until(instant_s: float, clock: Clock, scale: float) -> None:
         clock.wait(left_s * scale)
 
 
-def _is_soon(refusal: Refusal, left_s: float) -> bool:
-    # Busy and so near: the meter's answer came too late to be used. Broken: the next probe is near.
-    return refusal.wait_s <= left_s and (refusal.reason == "broken" or refusal.wait_s <= _SOON_S)
+def _in_place_s(refusal: Refusal, left_s: float) -> float:
+    # How long to wait before asking again; 0.0: not at all.
+    if refusal.reason == "busy":
+        # So near: the meter's answer came too late to be used. Else more wait than there are slots in reach.
+        return refusal.wait_s if refusal.wait_s <= min(left_s, _SOON_S) else 0.0
+    looks_s = _LOOK_FOR_RESUME_S if refusal.reason == "held" else refusal.wait_s
+    return min(refusal.wait_s, looks_s, left_s)
 
 
 def _denied(refusal: Refusal, scale: float) -> BudgetDenied:
@@ -118,4 +129,5 @@ def _denied(refusal: Refusal, scale: float) -> BudgetDenied:
         "held": f"no slot in time (paused by people: {refusal.why})",
         "broken": f"no slot in time (the circuit is open: {refusal.why})",
     }
-    return BudgetDenied(words[refusal.reason], wait_s=refusal.wait_s * scale)
+    error = BudgetDenied if refusal.reason == "busy" else CallsHeldUp
+    return error(words[refusal.reason], wait_s=refusal.wait_s * scale)

@@ -39,7 +39,7 @@ from jitprov.errors import (
 from jitprov.genesys.auth import TokenSource
 from jitprov.genesys.connection import SILENCES, ApiConnection
 from jitprov.genesys.last_moment import held_body, leaving_with
-from jitprov.genesys.punctual import TooLate, leaving_by
+from jitprov.genesys.punctual import leaving_by, until_in_time
 from jitprov.genesys.reading import (
     Unreadable,
     allowance,
@@ -47,7 +47,7 @@ from jitprov.genesys.reading import (
     read_body,
     retry_after_s,
 )
-from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success, too_busy
+from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success
 from jitprov.genesys.sorting import broken, parsed, raise_for, silence
 from jitprov.settings import Settings
 
@@ -57,8 +57,6 @@ _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 # Everybody may read it: no permission, no side effect.
 _PROBE_PATH = "/api/v2/organizations/me"
-# Slots that a request may miss before its step goes back to the queue.
-_MISSED_MAX = 8
 
 
 class Transport:
@@ -122,12 +120,9 @@ class Transport:
             NotFound: 404, for the caller to read.
             Refused: Any other 4xx.
         """
-        for _ in range(_MISSED_MAX):
-            try:
-                return self._once(method, path, about_to_send, safe=safe, params=params, json=json)
-            except TooLate:
-                logs.event(_log, "slot_missed", level=logging.WARNING, method=method, route=_UUIDS.sub("{id}", path))
-        raise too_busy(self._settings.time_scale)
+        return until_in_time(
+            lambda: self._once(method, path, about_to_send, safe=safe, params=params, json=json), self._settings
+        )
 
     def _once(self, method: str, path: str, about_to_send: Callable[[], None], *, safe: bool, **content: Any) -> Any:
         lanes = self._tokens.lanes()
@@ -161,8 +156,12 @@ class Transport:
             answer.close()
             tell_success(self._budget, permit)  # it answered; were this the probe, the next slot would wait for it
             token = self._tokens.refresh(token, permit.lane)
-            permit = self._slot(about_to_send, (permit.lane,))
-            answer, began_s = self._send(method, path, permit, token, safe=safe, **content)
+
+            def again() -> tuple[Permit, BaseHTTPResponse, float]:
+                own = self._slot(about_to_send, (permit.lane,))
+                return own, *self._send(method, path, own, token, safe=safe, **content)
+
+            permit, answer, began_s = until_in_time(again, self._settings)
         with answer:
             if answer.status == HTTPStatus.UNAUTHORIZED:
                 self._refused_again(answer, permit)

@@ -22,7 +22,7 @@ _OURS = frozenset(QUEUES)
 
 
 class QoS(redis.QoS):
-    """Gives back what a dead worker held; only where messages of ours are taken.
+    """Gives back what a dead worker held; only where messages of ours are taken. Puts what comes back in front.
 
     In kombu everybody who waits for anything does that: Flower and `celery inspect` would move messages, and need the
     right to (docs/decisions/0016).
@@ -32,6 +32,15 @@ class QoS(redis.QoS):
         """Give back if this channel consumes a step's queue."""
         if not _OURS.isdisjoint(self.channel.active_queues):
             super().restore_visible(*args, **options)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  kombu's own
+        """Drop a message, or put it where the next is taken from; kombu would put it behind all who came later."""
+        if not requeue:
+            super().reject(delivery_tag)  # type: ignore[no-untyped-call]
+            return
+        self.restore_by_tag(delivery_tag)  # type: ignore[no-untyped-call]
+        # Not redis.QoS' own, which would take it from whoever has it by now.
+        super(redis.QoS, self).ack(delivery_tag)  # type: ignore[no-untyped-call]
 
 
 class Channel(redis.Channel):

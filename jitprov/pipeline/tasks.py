@@ -12,7 +12,7 @@ from typing import NoReturn
 from uuid import uuid4
 
 from celery import Task, signals
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 
 from jitprov import logs
 from jitprov.celery import app
@@ -121,6 +121,8 @@ def act(task: Task, outcome: Outcome) -> None:
             return
         case Skip(reason):
             raise Ignore(reason)  # the rest of this chain has no business either
+        case Snooze(failure=failure, keeps_its_place=True):
+            raise Reject(f"{failure.code}: {failure.message}", requeue=True)
         case Snooze(wait_s, failure) | Retry(wait_s, failure):
             _wait(task, wait_s, f"{failure.code}: {failure.message}")
         case Fail(failure):

@@ -72,7 +72,7 @@ def house() -> Iterator[House]:
             ),
         )
         cache = MemoryCache(clock.monotonic_s)
-        rate = BudgetRate.of(60_000, headroom=0.02, time_scale=SCALE)
+        rate = BudgetRate.of(60_000, headroom=0.5, time_scale=SCALE)
         budget = MemoryBudget(rate, clock.monotonic_s, lanes=1, failures_max=5)
         transport = Transport(settings, budget, clock, TokenSource(settings, cache, clock, budget))
         genesys, access = GenesysClient(transport), AccessClient(transport)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,27 @@ class Morning:
         self.team |= dict.fromkeys(user_ids, priority)
         return user_ids
 
-    def let_through(self, rules: str) -> None:
-        """Let everybody through: the reconciler sends the messages that nobody has sent, then a worker starts."""
+    def let_through(self, rules: str, *, pause_s: float = 0.0) -> None:
+        """Let everybody through: the reconciler sends the messages that nobody has sent, then a worker starts.
+
+        Args:
+            rules: The rules file.
+            pause_s: How long people pause the budget once the first agent is begun; a slot is waited for a second then.
+        """
         file = self._parts.folder / "rules.yaml"
         file.write_text(rules)
         self._parts.settings["JITPROV_RULES_FILE"] = str(file)
         self._parts.settings["JITPROV_WORKER_CONCURRENCY"] = str(SLOTS)
         # The first miss is noted at the first look, the message sent at the second.
         self._parts.start("reconciler", until="reconciled")
+        if pause_s:
+            self._parts.settings["JITPROV_BUDGET_WAIT_MAX_S"] = "1"
         self._parts.worker()
+        if pause_s:
+            wait_until(lambda: bool(self.order_of("PATCH", "/routingskills/bulk")), within_s=60)
+            assert self._parts.run("budget", "pause", "--reason", "lunch").returncode == 0
+            time.sleep(pause_s)
+            assert self._parts.run("budget", "resume").returncode == 0
         wait_until(lambda: self.ledger.count()[State.READY] == len(self.team), within_s=120)
 
     def python(self, code: str, *told: str) -> str:
@@ -84,6 +97,10 @@ class Morning:
             stdout=subprocess.PIPE,
         )
         return done.stdout.decode()
+
+    def logs(self) -> str:
+        """Return what the parts have said."""
+        return self._parts.logs()
 
     def order_of(self, method: str, ending: str) -> list[str]:
         """Return whose turn it was, call by call."""
@@ -138,6 +155,19 @@ def test_without_priorities_agents_go_as_they_come(morning: Morning) -> None:
     begun = morning.order_of("PATCH", "/routingskills/bulk")
     assert sorted(begun) == sorted(came)
     assert all(abs(came.index(user_id) - place) <= 2 * SLOTS for place, user_id in enumerate(begun))
+
+
+def test_the_order_outlasts_a_long_pause(morning: Morning) -> None:
+    """After a pause far longer than a slot is waited for, no team has overtaken another, and no attempt was spent."""
+    for priority in ("low", "normal", "high"):
+        morning.sign_in(priority, 5)
+
+    morning.let_through(RANKED, pause_s=6.0)
+
+    assert morning.overtakers(morning.order_of("PATCH", "/routingskills/bulk")) <= 2 * SLOTS
+    records = list(morning.ledger.page(limit=100))
+    assert {held.attempts for record in records for held in record.steps.values() if held.ended_at} == {1}
+    assert morning.logs().count('"code": "calls_held_up"') >= SLOTS
 
 
 def test_what_waits_for_its_turn_is_seen_in_the_broker(morning: Morning) -> None:

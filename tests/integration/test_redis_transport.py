@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kombu import Connection, Consumer, Producer, Queue
+from kombu import Connection, Consumer, Message, Producer, Queue
 from redis import Redis
 
 from jitprov.sandbox.options import SandboxOptions
@@ -38,6 +38,24 @@ def test_rubbish_in_a_queue_does_not_end_a_worker(parts: RealParts) -> None:
 
     assert worker.poll() is None
     assert "Unrecoverable" not in parts.logs()
+
+
+def test_what_is_given_back_is_taken_next(own_redis: OwnRedis) -> None:
+    """A message that is put back stands where it stood: before all that came later, and there once."""
+    with Connection(own_redis.url, transport=TRANSPORT) as connection:
+        channel, queue, taken = connection.default_channel, Queue("q"), list[Message]()
+        for number in range(3):
+            Producer(channel, routing_key="q").publish({"number": number}, declare=[queue])
+        consumer = Consumer(channel, queues=[queue], on_message=taken.append, prefetch_count=1)
+        consumer.consume()
+
+        connection.drain_events(timeout=5)
+        taken[0].reject(requeue=True)
+        connection.drain_events(timeout=5)
+
+        assert [message.payload["number"] for message in taken] == [0, 0]
+        with Redis.from_url(own_redis.url) as client:
+            assert (client.llen("q"), client.hlen("unacked")) == (2, 1)
 
 
 def test_a_channel_may_be_closed_after_its_transport(own_redis: OwnRedis) -> None:

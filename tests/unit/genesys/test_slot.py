@@ -11,7 +11,7 @@ import pytest
 from fixed_clock import FixedClock
 from jitprov.budget import Budget, Permit, Refusal
 from jitprov.budget.port import Denial
-from jitprov.errors import BudgetDenied, DependencyDown, LeaseLost
+from jitprov.errors import BudgetDenied, CallsHeldUp, DependencyDown, LeaseLost
 from jitprov.genesys import slot
 from jitprov.settings import Settings, read_settings
 
@@ -86,15 +86,37 @@ def test_waits_pass_in_real_seconds(scaled: Callable[[], Settings], clock: Fixed
     assert sum(clock.waits) == pytest.approx(1.2)
 
 
-@pytest.mark.parametrize("reason", ["paused", "held", "busy"])
-def test_a_refusal_sends_nothing(scaled: Callable[[], Settings], clock: FixedClock, reason: str) -> None:
+def test_a_busy_meter_sends_nothing(scaled: Callable[[], Settings], clock: FixedClock) -> None:
     """The step goes back to the queue, and its wait is in API seconds."""
-    with pytest.raises(BudgetDenied) as caught:
-        take_slot(ScriptedBudget(Refusal(0.8, cast("Denial", reason))), clock, scaled())
+    with pytest.raises(BudgetDenied, match="busy") as caught:
+        take_slot(ScriptedBudget(Refusal(0.8, "busy")), clock, scaled())
 
     assert caught.value.wait_s == pytest.approx(48.0)
-    assert {"held": "paused by people"}.get(reason, reason) in str(caught.value)
-    assert clock.waits == []
+    assert (clock.waits, caught.value.keeps_its_place) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "word", "looks"), [("paused", "paused: 429", 2), ("broken", "open: 429", 2), ("held", "by people", 21)]
+)
+def test_what_holds_up_everybody_is_waited_for_in_place(clock: FixedClock, reason: str, word: str, looks: int) -> None:
+    """Nobody else could use the worker's slot: it waits its patience out, and the message keeps its place in line."""
+    budget = ScriptedBudget(Refusal(300.0, cast("Denial", reason), "429"))
+
+    with pytest.raises(CallsHeldUp, match=word) as caught:
+        take_slot(budget, clock, settings(budget_wait_max_s=20.0))
+
+    assert sum(clock.waits) == pytest.approx(20.0)
+    assert len(budget.asked) == looks
+    assert caught.value.keeps_its_place
+
+
+def test_people_who_resume_are_heard_soon(clock: FixedClock) -> None:
+    """A pause without an end is looked at every second."""
+    budget = ScriptedBudget(Refusal(60.0, "held", "look"), Refusal(60.0, "held", "look"), Permit(0.0, 1.0))
+
+    take_slot(budget, clock, settings(budget_wait_max_s=20.0))
+
+    assert clock.waits == [1.0, 1.0]
 
 
 def test_an_answer_that_came_too_late_is_asked_again(scaled: Callable[[], Settings], clock: FixedClock) -> None:
@@ -148,7 +170,7 @@ def test_a_slot_that_no_longer_holds_is_given_up(clock: FixedClock) -> None:
     with pytest.raises(BudgetDenied, match="429"):
         take_slot(budget, clock, settings())
 
-    assert (len(budget.asked), budget.confirmed) == (2, 1)
+    assert (len(budget.asked), budget.confirmed) == (3, 1)
 
 
 def test_the_patience_is_for_all_waits_together(clock: FixedClock) -> None:
@@ -170,7 +192,7 @@ def test_an_open_circuit_is_waited_for_in_place(clock: FixedClock) -> None:
     with pytest.raises(BudgetDenied, match="circuit is open: 503") as caught:
         take_slot(budget, clock, settings(budget_wait_max_s=20.0))
 
-    assert clock.waits == [9.0, 9.0]
+    assert clock.waits == [9.0, 9.0, 2.0]
     assert caught.value.wait_s == 18.0
 
 

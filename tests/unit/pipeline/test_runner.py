@@ -18,6 +18,7 @@ from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, RetryPolicy, Ski
 from jitprov.domain.provisioning import CORRIDOR, Findings, Provisioning, State, Step, StepState
 from jitprov.errors import (
     BudgetDenied,
+    CallsHeldUp,
     DependencyDown,
     LeaseLost,
     OutcomeUnknown,
@@ -162,6 +163,17 @@ def test_a_snooze_waits_and_spends_nothing(bench: Bench, error: StepError) -> No
     assert (record.state, record.waiting_for) == (State.WAITING, error.code)
     assert record.not_before == bench.clock.now() + timedelta(seconds=12)
     assert (held.attempts, held.waited_s, held.failure) == (0, 12.0, describe(error))
+
+
+def test_who_keeps_its_place_may_go_on_at_once(bench: Bench) -> None:
+    """A step that waited out its patience gives its claim back: whoever gets the message next may begin at once."""
+    error = CallsHeldUp("paused", wait_s=300.0)
+    assert bench.run(raises(error)) == Snooze(0.0, describe(error), keeps_its_place=True)
+
+    record = bench.record()
+    assert (record.state, record.not_before) == (State.WAITING, bench.clock.now())
+    assert (record.steps[FIRST].attempts, record.steps[FIRST].waited_s) == (0, 0.0)
+    assert bench.run() == Done()
 
 
 def test_a_retry_waits_with_backoff_and_spends_an_attempt(bench: Bench) -> None:

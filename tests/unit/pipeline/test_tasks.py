@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from celery import Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 
 from builders import a_failure
 from jitprov.domain.agent import Priority
@@ -87,6 +87,15 @@ def test_a_wait_is_a_retry_in_celery(task: StubTask, kind: type[Snooze | Retry])
     assert asked["priority"] == 0  # whatever it had: else it would come behind all who are not begun
     assert isinstance(asked["exc"], StepWaits)
     assert str(asked["exc"]) == "unavailable: The API answered 503."
+
+
+def test_who_keeps_its_place_gives_its_message_back(task: StubTask) -> None:
+    """What held up everybody was waited for already: the message is put back, and no timer is set."""
+    with pytest.raises(Reject) as caught:
+        acted(task, Snooze(0.0, a_failure(), keeps_its_place=True))
+
+    assert caught.value.requeue
+    assert task.asked == []
 
 
 @pytest.mark.parametrize("kind", [Snooze, Retry])
