@@ -40,6 +40,7 @@ class Keyring:
         self._seen_mark = mark()
         self._seen = tuple(read())
         self._active = self._seen
+        self._unreadable = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keyring", daemon=True)
         self._thread.start()
@@ -56,13 +57,17 @@ class Keyring:
     def look(self) -> None:
         """Read the keys again if they may have changed; keep them when they cannot be read."""
         before = self._seen
-        mark = self._mark()
-        if mark != self._seen_mark:
-            try:
+        try:
+            mark = self._mark()
+            if mark != self._seen_mark:
                 self._seen = tuple(self._read())
-            except (ConfigurationError, OSError) as error:
+                self._seen_mark = mark
+            self._unreadable = False
+        except (ConfigurationError, OSError) as error:
+            # Also when this process may open no more files: looking goes on, or keys would never change again.
+            if not self._unreadable:
                 logs.event(_log, "keys_unreadable", level=logging.WARNING, cause=type(error).__name__)
-            self._seen_mark = mark
+            self._unreadable = True
         active = tuple(dict.fromkeys((*self._seen, *before)))
         if active != self._active:
             self._active = active

@@ -64,8 +64,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's is silent, which closes at once
         """Answer what came whole before its sender stopped sending."""
-        if self.cycle is None or self.cycle.response_complete or (self._in_message and not self._deaf):
+        if self.cycle is None or self.cycle.response_complete:
             return False
+        if self._in_message and not self._in_headers and not self._deaf:
+            return False  # its own body is what was cut off
+        self._deaf = True
+        self._expect(None)
         self.cycle.keep_alive = False
         return True
 
@@ -98,6 +102,8 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hand the request on if its headers are within bounds and can be read in one way only."""
         self._check_headers()
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # HTTP/1.0 knows no interim answers: RFC 9110, section 10.1.1
         self._in_headers = False
         self._expect(None)
         super().on_headers_complete()

@@ -93,3 +93,32 @@ def test_unreadable_at_the_start() -> None:
 
     with pytest.raises(ConfigurationError):
         Keyring(read, lambda: 0)
+
+
+def test_a_change_that_could_not_be_read_is_read_later() -> None:
+    """A look that fails, in reading or already in looking, neither ends the looking nor forgets the change."""
+    configured, broken, mark = ["old"], "", 0
+
+    def fail_if(where: str) -> None:
+        if broken == where:
+            raise OSError
+
+    def read() -> tuple[str, ...]:
+        fail_if("reading")
+        return tuple(configured)
+
+    def look() -> int:
+        fail_if("looking")
+        return mark
+
+    keyring = Keyring(read, look, every_s=3600)
+    configured, mark = ["new"], 1
+    for where in ("looking", "reading", "reading"):
+        broken = where
+        keyring.look()
+        assert set(keyring.keys()) == {"old"}
+    broken = ""
+    keyring.look()
+    keyring.close()
+
+    assert set(keyring.keys()) == {"old", "new"}
