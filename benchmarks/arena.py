@@ -82,7 +82,7 @@ class Arena:
             client_id=CLIENT_ID,
             client_secret=SecretStr(CLIENT_SECRET),
             webhook_key=SecretStr(webhook_key),
-            flower_password=SecretStr("bench"),
+            operator_key=SecretStr("o" * 43),
             data_key=SecretStr("d" * 43),
             receiver_port=ports[3],
             flower_port=ports[4],

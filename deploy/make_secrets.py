@@ -25,7 +25,6 @@ KEYS = (
     "jitprov_webhook_key",
     "jitprov_operator_key",
     "jitprov_viewer_key",
-    "jitprov_flower_password",
     "jitprov_data_key",
 )
 EMPTY = ("jitprov_webhook_key_next", "jitprov_data_key_old", "jitprov_alert_webhook_url")

@@ -264,9 +264,10 @@ class Settings(BaseSettings):
         default="",
         description="Where operators reach Flower, for links on the board; its host and port when unset.",
     )
-    flower_user: str = Field(default="operator", pattern=r"^[^:\s]{1,64}$", description="User of Flower's basic auth.")
-    flower_password: SecretStr = Field(
-        default=SecretStr(""), description="Its password; Flower refuses to start without."
+    board_url: str = Field(
+        default="",
+        description="Where operators reach the board, for links in Flower; the receiver's host and port when unset. "
+        "Flower itself asks the board at the receiver's host and port.",
     )
 
     # --- embedded stack -------------------------------------------------------------------------------------
@@ -312,8 +313,7 @@ class Settings(BaseSettings):
                 "and name the CA with ssl_ca_certs=FILE"
             )
             raise ValueError(msg)
-        if (hook := self.alert_webhook_url.get_secret_value()) and not _is_web_address(hook):
-            raise ValueError("JITPROV_ALERT_WEBHOOK_URL: must begin with https:// or http:// and name a host")
+        self._check_addresses()
         # Whoever takes over from a worker that died in a create looks first, and must see what was made.
         if self.lease_s <= self.connect_timeout_s + self.read_timeout_s + self.settle_s / self.time_scale:
             msg = (
@@ -325,6 +325,12 @@ class Settings(BaseSettings):
             msg = "JITPROV_API_BURST: leaves no even rate; make it smaller than the limit less the headroom"
             raise ValueError(msg)
         return self
+
+    def _check_addresses(self) -> None:
+        addresses = {"ALERT_WEBHOOK_URL": self.alert_webhook_url.get_secret_value(), "BOARD_URL": self.board_url}
+        for name, address in addresses.items():
+            if address and not _is_web_address(address):
+                raise ValueError(f"JITPROV_{name}: must begin with https:// or http:// and name a host")
 
     @property
     def api_base_url(self) -> str:

@@ -54,10 +54,10 @@ def check_keys(chosen: Settings) -> Iterator[Check]:
     secrets = {
         "webhook key": (chosen.webhook_key, "JITPROV_WEBHOOK_KEY"),
         "data key": (chosen.data_key, "JITPROV_DATA_KEY"),
-        "Flower's password": (chosen.flower_password, "JITPROV_FLOWER_PASSWORD"),
+        "operator key, of board and Flower": (chosen.operator_key, "JITPROV_OPERATOR_KEY"),
     }
     for name, (secret, variable) in secrets.items():
-        long_enough = len(secret.get_secret_value()) >= (1 if name == "Flower's password" else KEY_CHARS_MIN)
+        long_enough = len(secret.get_secret_value()) >= KEY_CHARS_MIN
         remedy = "" if long_enough else f"Set {variable}; at least {KEY_CHARS_MIN} random characters"
         yield Check(
             name, "ok" if long_enough else "configuration", "set" if long_enough else "missing or too short", remedy

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -110,14 +111,22 @@ def worker(ctx: typer.Context) -> None:
 
 
 def flower(ctx: typer.Context) -> None:
-    """Flower, with its password always on; further options go to `celery flower`.
+    """Flower behind the board's keys, with the agent and *Retry chain* on each task's page.
+
+    Any user name, which is written into the log of acts, and a key of the board as password. Further options go to
+    `celery flower`.
 
     Example: jitprov flower --max_tasks=50000
     """
-    import flowerconfig  # noqa: PLC0415  refuses without a password, before Flower would start open
+    from jitprov.flower.doorkeeper import keys_of  # noqa: PLC0415
 
-    settings().data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _become_celery("flower", f"--conf={flowerconfig.__file__}", *ctx.args)
+    chosen = settings()
+    keys_of(chosen)  # refuses without keys, before Celery begins
+    chosen.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    conf = find_spec("flowerconfig")
+    if conf is None:
+        raise ConfigurationError("flower: flowerconfig.py is not installed beside jitprov. Install jitprov again")
+    _become_celery("flower", f"--conf={conf.origin}", *ctx.args)
 
 
 def _become_celery(*args: str) -> None:

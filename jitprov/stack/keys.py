@@ -26,9 +26,8 @@ class Keys:
     Attributes:
         redis_password: Of the embedded Redis' admin; those of the parts follow from it.
         webhook_key: What the sender of events shows.
-        operator_key: Of the operator's room.
+        operator_key: Of the operator's room, and of Flower.
         viewer_key: Of the same, to look and not to act.
-        flower_password: Of Flower's basic auth.
         data_key: Seals personal data in Redis; without it, names and addresses there are lost.
         sandbox_client_id: OAuth client of the embedded sandbox.
         sandbox_client_secret: Its secret.
@@ -38,7 +37,6 @@ class Keys:
     webhook_key: SecretStr
     operator_key: SecretStr
     viewer_key: SecretStr
-    flower_password: SecretStr
     data_key: SecretStr
     sandbox_client_id: SecretStr
     sandbox_client_secret: SecretStr

@@ -35,7 +35,7 @@ _SECRETS_OF: Mapping[str, frozenset[str]] = {
     ),
     "worker": frozenset({"redis_url", "client_secret", "data_key", "data_key_old"}),
     "reconciler": frozenset({"redis_url", "alert_webhook_url"}),
-    "flower": frozenset({"redis_url", "flower_password"}),
+    "flower": frozenset({"redis_url", "operator_key", "viewer_key"}),
     "sandbox": frozenset(),
 }
 # Reading a season's append-only file takes its time.

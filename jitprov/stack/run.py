@@ -169,7 +169,6 @@ class Stack:
             "webhook_key": keys.webhook_key,
             "operator_key": keys.operator_key,
             "viewer_key": keys.viewer_key,
-            "flower_password": keys.flower_password,
             "data_key": keys.data_key,
         }
         generated = {name: key for name, key in own.items() if not getattr(chosen, name).get_secret_value()}

@@ -59,7 +59,7 @@ class Running:
             ("  operator key", self._key("operator_key")),
             ("  viewer key, to look", self._key("viewer_key")),
             ("Flower", flower),
-            ("  user, password", f"{chosen.flower_user}, {self._key('flower_password')}"),
+            ("  any name, and as password", "a key of the board"),
             ("Genesys Cloud", chosen.api_base_url if self._plan is None else f"a sandbox: {self._plan.api_url}"),
         ]
         if self._plan is not None:

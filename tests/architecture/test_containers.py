@@ -169,13 +169,13 @@ def test_each_part_sees_only_its_own_secrets() -> None:
         },
         # The client's id, since the meter is kept under it.
         "reconciler": {"jitprov_redis_url", "jitprov_client_id", "jitprov_alert_webhook_url"},
-        "flower": {"jitprov_redis_url", "jitprov_flower_password"},
+        "flower": {"jitprov_redis_url", "jitprov_operator_key", "jitprov_viewer_key"},
         "operator": {
             "jitprov_redis_url",
             "jitprov_client_id",
             "jitprov_client_secret",
             "jitprov_webhook_key",
-            "jitprov_flower_password",
+            "jitprov_operator_key",
             "jitprov_data_key",
             "jitprov_data_key_old",
         },

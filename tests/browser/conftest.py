@@ -74,6 +74,7 @@ def morning(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
             "JITPROV_OPERATOR_KEY": OPERATOR_KEY,
             "JITPROV_VIEWER_KEY": VIEWER_KEY,
             "JITPROV_RECEIVER_PORT": str(port),
+            "JITPROV_FLOWER_PORT": str(free_port()),
             "JITPROV_RULES_FILE": str(rules),
         }
         with RealParts(redis, sandbox, folder, scale, settings) as parts:

@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 KEYS = {
     name: f"canary{uuid4().hex}{uuid4().hex[:8]}"
-    for name in ("client_secret", "webhook_key", "webhook_key_next", "operator_key", "flower_password", "data_key")
+    for name in ("client_secret", "webhook_key", "webhook_key_next", "operator_key", "viewer_key", "data_key")
 }
 # What strangers bring must not be written down either: a wrong key is often a right one of elsewhere.
 BROUGHT = {name: f"canary{uuid4().hex}{uuid4().hex[:8]}" for name in ("wrong_key", "in_a_body", "in_a_header")}
@@ -109,7 +109,7 @@ def ask(
         connection.close()
 
 
-FLOWER = {"Authorization": "Basic " + base64.b64encode(f"operator:{KEYS['flower_password']}".encode()).decode()}
+FLOWER = {"Authorization": "Basic " + base64.b64encode(f"operator:{KEYS['operator_key']}".encode()).decode()}
 
 
 class Run:
@@ -312,7 +312,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 def knock(port: int) -> dict[str, int]:
-    """Return how Flower answers to each of its routes without a password, and to one who sends from another site."""
+    """Return how Flower answers to each of its routes without a key, and to one who sends from another site."""
     from flower.urls import handlers  # noqa: PLC0415  a list of its own
 
     answers = {}
@@ -326,7 +326,7 @@ def knock(port: int) -> dict[str, int]:
     for path in ("/api/task/send-task/jitprov.create_phone", "/api/worker/shutdown/x", "/api/task/revoke/x"):
         for how, more in (("here", {}), ("elsewhere", elsewhere)):
             status, _ = ask(port, path, method="POST", body=b"", headers=FLOWER | more)
-            answers[f"with the password, from {how}: POST {path}"] = status
+            answers[f"with the key, from {how}: POST {path}"] = status
     return answers
 
 
@@ -402,13 +402,13 @@ def test_each_part_is_told_its_own_secrets_only(ran: Ran) -> None:
         for part in (*PARTS, "redis")
     }
 
-    webhook = {"webhook_key", "webhook_key_next", "operator_key", "data_key"}
+    webhook = {"webhook_key", "webhook_key_next", "operator_key", "viewer_key", "data_key"}
     assert told == {
         "redis": set(),
         "receiver": {"redis_password of receiver", *webhook},
         "worker": {"redis_password of worker", "client_secret", "data_key"},
         "reconciler": {"redis_password of reconciler"},
-        "flower": {"redis_password of flower", "flower_password"},
+        "flower": {"redis_password of flower", "operator_key", "viewer_key"},
     }
 
 
@@ -426,9 +426,9 @@ def test_redis_refused_nothing(ran: Ran) -> None:
 
 
 def test_flower_is_closed_on_every_route(ran: Ran) -> None:
-    """Without the password each route of Flower answers 401 but health and metrics; with it, nothing can be changed."""
+    """Without a key each route of Flower answers 401 but health; with it, nothing can be changed."""
     open_ = {path for path, status in ran.flower_closed.items() if status == 200}
-    assert open_ <= {"GET /metrics", "GET /healthcheck", "GET /logout"}  # the last only says good-bye
+    assert open_ == {"GET /healthcheck"}
     bare = {path: status for path, status in ran.flower_closed.items() if path.startswith(("GET", "POST"))}
     assert len(bare) >= 50
     assert {status for path, status in bare.items() if path not in open_} <= {401, 403, 404, 405}

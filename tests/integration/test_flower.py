@@ -1,16 +1,16 @@
-"""Flower 2.2 as `jitprov flower` starts it: closed without the password, telling without secrets, not forgetting."""
+"""Flower 2.2 as `jitprov flower` starts it: behind the board's keys, without secrets, with a retry, not forgetting."""
 
 from __future__ import annotations
 
-import base64
 import json
-import urllib.error
-import urllib.request
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from builders import an_opening
 from jitprov.domain.provisioning import State
@@ -22,31 +22,44 @@ from running import RealParts, ended
 
 pytestmark = pytest.mark.integration
 
+OPERATOR, VIEWER = ("Kim", "o" * 40), ("Robin", "v" * 40)
+RULES = """version: 1
+match: first
+unmatched: fail
+rules:
+  - name: Everybody
+    when: {{department: {department}}}
+    skills: {{Customer_Service: 1.0}}
+"""
+
 
 @pytest.fixture
 def parts(own_redis: OwnRedis, tmp_path: Path) -> Iterator[RealParts]:
     options = SandboxOptions(time_scale=20, station_lag_s=(0.0, 0.0))
     with SandboxThread(options) as sandbox, RealParts(own_redis, sandbox, tmp_path) as running:
-        running.settings["JITPROV_FLOWER_PORT"] = str(free_port())
+        ports = {f"JITPROV_{name}_PORT": str(free_port()) for name in ("FLOWER", "RECEIVER")}
+        running.settings.update({**ports, "JITPROV_VIEWER_KEY": "v" * 40})
         yield running
 
 
+def url(parts: RealParts, path: str, part: str = "FLOWER") -> str:
+    return f"http://127.0.0.1:{parts.settings[f'JITPROV_{part}_PORT']}{path}"
+
+
 def ask(
-    parts: RealParts, path: str, *, password: str | None = "flower-password", method: str = "GET"
+    parts: RealParts,
+    path: str,
+    *,
+    key: tuple[str, str] | None = OPERATOR,
+    method: str = "GET",
+    **headers: str,
 ) -> tuple[int, str]:
-    address = f"http://127.0.0.1:{parts.settings['JITPROV_FLOWER_PORT']}{path}"
-    request = urllib.request.Request(address, method=method)
-    if password is not None:
-        token = base64.b64encode(f"operator:{password}".encode()).decode()
-        request.add_header("Authorization", f"Basic {token}")
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  loopback
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
+        answer = requests.request(method, url(parts, path), auth=key, headers=given, timeout=10, allow_redirects=False)
+    except requests.RequestException:
         return 0, ""
+    return answer.status_code, answer.text
 
 
 def tasks(parts: RealParts) -> dict[str, Any]:
@@ -83,19 +96,38 @@ def test_flower_shows_steps_and_reasons_and_nothing_personal(parts: RealParts) -
     assert "rules.yaml" in reason or "rule" in reason
 
     _, page = ask(parts, f"/task/{failed.task_id()}")
+    assert "no_rule_matched: no rule covers" in page
+    assert "ProvisioningFailed" not in page
+    assert f"jitprov show {failed.task_id()}" in page  # the board is not there: another way to ask is told
     everything = json.dumps(shown) + page + parts.logs()
     for private in (good[0]["name"], good[0]["email"], bad[0]["name"], bad[0]["email"], "sandbox-secret", "w" * 40):
         assert private not in everything
 
 
 def test_flower_is_closed_and_keeps_its_history(parts: RealParts) -> None:
-    """Without the password nothing is shown, with it nothing can be changed, and a kill -9 forgets nothing old."""
+    """Without a key nothing is shown, with one nothing of Flower's own can be done; a kill -9 forgets nothing old."""
     flower = parts.start("flower")
     wait_until(lambda: ask(parts, "/api/workers")[0] == 200, within_s=30)
-    for path in ("/", "/tasks", "/workers", "/broker", "/api/tasks"):
-        assert ask(parts, path, password=None)[0] == 401, path
-        assert ask(parts, path, password="wrong")[0] == 401, path
-    assert ask(parts, "/api/task/send-task/jitprov.create_phone", method="POST")[0] == 403
+    for path in ("/", "/tasks", "/workers", "/broker", "/api/tasks", "/metrics", "/logout", "/task/x", "/nothing"):
+        assert ask(parts, path, key=None)[0] == 401, path
+    assert [ask(parts, "/", key=("Kim", "wrong"))[0] for _ in range(6)] == [401] * 5 + [429]
+    assert ask(parts, "/healthcheck", key=None) == (200, "OK")
+    for key in (OPERATOR, VIEWER):
+        assert [ask(parts, path, key=key)[0] for path in ("/", "/tasks", "/api/tasks", "/metrics")] == [200] * 4
+        for act in (
+            *(
+                "task/send-task/jitprov.create_phone",
+                "task/apply/jitprov.create_phone",
+                "task/revoke/x",
+                "task/abort/x",
+            ),
+            *("task/rate-limit/jitprov.create_phone", "worker/shutdown/x", "worker/pool/grow/x"),
+        ):
+            assert ask(parts, f"/api/{act}", key=key, method="POST")[0] == 403, act
+    assert ask(parts, "/api/tasks", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="cors")[0] == 403
+    assert ask(parts, "/api/tasks", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 403
+    assert ask(parts, "/tasks", Origin="https://evil.test")[0] == 403
+    assert ask(parts, "/tasks", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200  # a link in a chat
 
     parts.worker()
     [user], _ = parts.sandbox.control.sign_in_silently(1, departments=["Seasonal_Retail"])
@@ -133,12 +165,81 @@ def test_flower_shows_the_valve(parts: RealParts) -> None:
     wait_until(lambda: "jitprov.create_phone [rate_limit=120/m]" in ask(parts, page)[1], within_s=20)
 
 
-def test_flower_refuses_to_start_without_a_password(parts: RealParts) -> None:
-    """`jitprov flower` without a password ends at once and names the setting."""
-    done = parts.run("flower", JITPROV_FLOWER_PASSWORD="")
+def test_flower_refuses_to_start_without_a_key(parts: RealParts) -> None:
+    """Without a key of the board, `jitprov flower` and Celery's own command end at once with 5 and name the setting."""
+    for done in (
+        parts.run("flower", JITPROV_OPERATOR_KEY=""),
+        parts.celery("flower", JITPROV_OPERATOR_KEY=""),
+        parts.run("flower", JITPROV_VIEWER_KEY="short"),
+    ):
+        assert done.returncode == 5, done.stderr
+        assert re.search("JITPROV_(OPERATOR|VIEWER)_KEY", done.stderr)
+        assert "Traceback" not in done.stderr
 
-    assert done.returncode != 0
-    assert "JITPROV_FLOWER_PASSWORD" in done.stderr
+
+def test_retry_chain_on_the_page_of_a_task(parts: RealParts) -> None:
+    """With the operator's key a failed agent's chain is retried from its task's page, and noted; others cannot."""
+    rules = parts.folder / "rules.yaml"
+    rules.write_text(RULES.format(department="Nobody"))
+    parts.settings["JITPROV_RULES_FILE"] = str(rules)
+    parts.start("flower")
+    parts.worker()
+    parts.start("receiver", until="receiver_listening")
+    [user], events = parts.sandbox.control.sign_in_silently(1, departments=["Seasonal_Retail"])
+    sent = requests.post(url(parts, "/events", "RECEIVER"), json=events, headers={"X-API-Key": "w" * 40}, timeout=30)
+    assert sent.status_code == 202, sent.text
+    ledger = parts.ledger()
+    wait_until(lambda: ended(ledger, user["id"], State.FAILED), within_s=60)
+    failed = ledger.find(user["id"])
+    assert failed is not None
+    page = f"/task/{failed.task_id()}"
+    wait_until(lambda: "FAILURE" in ask(parts, page)[1], within_s=30)
+    assert f"/agents/{failed.provisioning_id}" in ask(parts, page)[1]
+    assert "Retry chain" in ask(parts, page)[1]
+    assert "Retry chain" not in ask(parts, page, key=VIEWER)[1]
+    assert "may look, not act" in ask(parts, page, key=VIEWER)[1]
+
+    retry = f"{page}/retry-chain"
+    with requests.Session() as browser:
+        browser.auth = OPERATOR
+        preview = browser.get(url(parts, retry), timeout=10).text
+        assert "API calls from the shared budget" in preview
+        [token] = re.findall(r'name="_xsrf" value="([^"]+)"', preview)
+        form = {"_xsrf": token, "why": "a rule was missing"}
+        assert browser.post(url(parts, retry), data={"why": "no token"}, timeout=10).status_code == 403
+        foreign = {"Origin": "https://evil.test"}
+        assert browser.post(url(parts, retry), data=form, headers=foreign, timeout=10).status_code == 403
+        assert browser.post(url(parts, retry), data=form, auth=VIEWER, timeout=10).status_code == 403
+        assert browser.post(url(parts, retry), data=form, auth=("x", "x"), timeout=10).status_code == 401
+        assert ledger.find(user["id"]) == failed
+
+        rules.write_text(RULES.format(department="Seasonal_Retail"))
+        time.sleep(2.5)  # workers look at the file at most every two seconds
+        done = browser.post(url(parts, retry), data=form, timeout=10)
+        assert (done.status_code, "It goes on where it stopped." in done.text) == (200, True), done.text[-500:]
+        wait_until(lambda: ended(ledger, user["id"], State.READY), within_s=60)
+        again = browser.post(url(parts, retry), data=form, timeout=10)
+        assert "There was nothing to retry." in again.text
+    ledger.close()
+
+    acts = requests.get(url(parts, "/api/acts", "RECEIVER"), headers={"X-Operator-Key": "o" * 40}, timeout=10).json()
+    assert {(act["who"], act["what"], act["whom"], act["why"]) for act in acts["acts"]} == {
+        ("Kim", "retry", failed.provisioning_id, "a rule was missing")
+    }
+    assert [len(one["phones"]) for one in parts.sandbox.control.state(user["id"])["users"]] == [1]
+
+
+def test_the_boards_session_leads_into_flower(parts: RealParts) -> None:
+    """Who signed in on the board of the same host is let into Flower as the same visitor, without another question."""
+    parts.start("flower")
+    parts.start("receiver", until="receiver_listening")
+    wait_until(lambda: ask(parts, "/api/workers")[0] == 200, within_s=30)
+    with requests.Session() as browser:
+        assert browser.get(url(parts, "/tasks"), timeout=10).status_code == 401
+        entered = browser.post(url(parts, "/login", "RECEIVER"), data={"key": "v" * 40, "who": "Robin"}, timeout=10)
+        assert entered.status_code == 200
+        assert browser.get(url(parts, "/tasks"), timeout=10).status_code == 200
+        assert browser.post(url(parts, "/api/task/revoke/x"), timeout=10).status_code == 403
 
 
 def test_flower_knows_the_broker(parts: RealParts) -> None:

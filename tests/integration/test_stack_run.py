@@ -168,7 +168,7 @@ def test_data_of_an_organization_stays_and_keeps_apart(data_dir: Path) -> None:
             client_secret="sandbox-secret",
             api_url=organization.base_url,
             webhook_key="k" * 32,
-            flower_password="mine",
+            operator_key="o" * 32,
         )
         with Stack(real, data_dir=data_dir, own_ports=True) as running:
             assert "sandbox" not in pids(running)
@@ -176,7 +176,7 @@ def test_data_of_an_organization_stays_and_keeps_apart(data_dir: Path) -> None:
                 _ = running.sandbox
             shown = dict(running.addresses())
             assert shown["  X-API-Key"] == "as you have set it"
-            assert shown["  user, password"] == "operator, as you have set it"
+            assert shown["  operator key"] == "as you have set it"
             assert shown["Genesys Cloud"] == organization.base_url
             with redis_of(running.settings) as client:
                 client.set("jitprov:kept", "yes")

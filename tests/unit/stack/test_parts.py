@@ -23,7 +23,6 @@ SECRETS = {
     "webhook_key_next": "the-next-webhook-key",
     "operator_key": "the-operator-key",
     "viewer_key": "the-viewer-key",
-    "flower_password": "the-flower-password",
     "data_key": "the-data-key",
     "data_key_old": "the-old-data-key",
 }
@@ -41,7 +40,7 @@ SEES = {
     },
     "worker": {"redis_url", "client_secret", "data_key", "data_key_old"},
     "reconciler": {"redis_url"},
-    "flower": {"redis_url", "flower_password"},
+    "flower": {"redis_url", "operator_key", "viewer_key"},
 }
 
 
