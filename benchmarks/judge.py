@@ -151,8 +151,7 @@ def score(
     ids = [user["id"] for user in users]
     instants = ready_instants(control, ids)
     oracle = control.oracle()
-    state = {user["id"]: user for user in control.state()["users"]}
-    wrong = {each.user_id for each in wrong_agents([state[user_id] for user_id in ids], load_rules())}
+    wrong = {each.user_id for each in wrong_agents(control.state(), load_rules(), of=set(ids))}
     curve = tuple(sorted(instant - start.at_s for user_id, instant in instants.items()))
     calls = int(oracle["calls"]) + int(oracle["token_calls"])
     floor_s = int(oracle["calls"]) / oracle["limit"] * 60

@@ -24,6 +24,7 @@ from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.holdings import HoldingsClient
+from jitprov.genesys.sign_on import SignOnClient
 from jitprov.genesys.transport import Transport
 from jitprov.ledger import Ledger
 from jitprov.ledger.book import BookMemory
@@ -196,6 +197,16 @@ def make_audits(settings: Settings, *, budget: Budget, cache: Cache) -> AuditCli
     """
     clock = RealClock(settings.time_scale)
     return AuditClient(_make_transport(settings, budget, cache, clock), clock)
+
+
+def make_sign_on(settings: Settings) -> SignOnClient:
+    """Return the reader of identity providers alone, under the shared budget.
+
+    Raises:
+        ConfigurationError: The Genesys client is not set.
+    """
+    clock, budget, cache = RealClock(settings.time_scale), make_budget(settings), make_cache(settings)
+    return SignOnClient(_make_transport(settings, budget, cache, clock))
 
 
 def _make_transport(settings: Settings, budget: Budget, cache: Cache, clock: RealClock) -> Transport:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.live import Live
@@ -20,6 +20,7 @@ from jitprov.cli.progress import Snapshot, draw, steps_line, take_snapshot
 from jitprov.cli.up import print_addresses
 from jitprov.domain.provisioning import State
 from jitprov.errors import DependencyDown
+from jitprov.rules.engine import RuleBook
 from jitprov.rules.loader import load_rules
 from jitprov.settings import Settings, read_settings
 from jitprov.stack.run import Running, Stack
@@ -131,7 +132,7 @@ def _run(running: Running, agents: int, *, interactive: bool) -> Summary:
         agents=agents,
         ready=last.counts[State.READY],
         failed=last.counts[State.FAILED],
-        wrong=wrong_agents(_users(running), load_rules(chosen.rules_file)),
+        wrong=_wrong(running, load_rules(chosen.rules_file)),
         took_s=round(took_s, 1),
         timing=timing,
         calls=calls,
@@ -145,9 +146,10 @@ def _run(running: Running, agents: int, *, interactive: bool) -> Summary:
     )
 
 
-def _users(running: Running) -> list[Mapping[str, Any]]:
-    users: list[Mapping[str, Any]] = running.sandbox.state()["users"]
-    return [user for user in users if user.get("department") in DEPARTMENTS]
+def _wrong(running: Running, rules: RuleBook) -> list[Wrong]:
+    state = running.sandbox.state()
+    ours = {user["id"] for user in state["users"] if user.get("department") in DEPARTMENTS}
+    return wrong_agents(state, rules, of=ours)
 
 
 def _watch(running: Running, agents: int, began_s: float, *, interactive: bool) -> Snapshot:

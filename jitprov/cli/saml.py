@@ -14,13 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
-from jitprov.errors import AssertionUnreadable
+from jitprov.errors import AssertionUnreadable, StepError
 from jitprov.identity.assertion import BYTES_MAX, Assertion, read_assertion
 from jitprov.identity.claims import WARNING, Claim, IdentityProvider, claims_for
 from jitprov.identity.findings import Finding, Severity, find_mismatches
 from jitprov.identity.mapping import ACTED_ON, Expectations, read_mapping
 from jitprov.settings import settings
-from jitprov.wiring import RealClock
+from jitprov.wiring import RealClock, make_sign_on
 
 _MARKS: dict[Severity, str] = {"error": "[bold red]error[/]", "warning": "[yellow]warning[/]", "note": "[dim]note[/]"}
 
@@ -48,6 +48,13 @@ def check(
     organization: Annotated[
         str, typer.Option(help="Your organization's short name, as OrganizationName must say.")
     ] = "",
+    provider: Annotated[
+        str,
+        typer.Option(
+            help="Name or id of the identity provider in Genesys Cloud: what it says of issuer, audience and name "
+            "identifier format counts. One call."
+        ),
+    ] = "",
     hide_values: Annotated[bool, typer.Option("--hide-values", help="Print no person's values.")] = False,
     json_: Json = False,
 ) -> None:
@@ -55,13 +62,15 @@ def check(
 
     Save the form field SAMLResponse from the browser's network tab, then:
 
-    Example: jitprov saml check response.txt --mapping mapping.yaml
+    Example: jitprov saml check response.txt --mapping mapping.yaml --provider "Entra ID"
     """
     try:
         read = read_assertion(_bytes_of(assertion))
     except AssertionUnreadable as error:
         end_with_error(escape(str(error)), Exit.ERROR)
     expected = _expectations(mapping, organization)
+    if provider:
+        expected = _as_set_up(expected, provider)
     now = at.replace(tzinfo=UTC) if at else datetime.fromtimestamp(RealClock().wall_s(), UTC)
     findings = find_mismatches(read, expected, now=now, exact=at is not None)
     shown = _without_values(read) if hide_values else read
@@ -96,6 +105,22 @@ def _expectations(mapping: Path | None, organization: str) -> Expectations:
         for field in expected.fields
     )
     return replace(expected, fields=fields, recipient=expected.recipient or recipient)
+
+
+def _as_set_up(expected: Expectations, provider: str) -> Expectations:
+    """Return expectations with what Genesys Cloud itself says, which counts where it says anything."""
+    try:
+        found = make_sign_on(settings()).find(provider)
+    except StepError as error:
+        end_with_error(f"{escape(error.message)}. {escape(error.remedy)}", Exit.ERROR)
+    if found.disabled:
+        err.print(f"[yellow]note:[/] {escape(found.name)} is disabled in Genesys Cloud: nobody can sign in by it")
+    return replace(
+        expected,
+        issuer=found.issuer or expected.issuer,
+        audience=found.audience or expected.audience,
+        name_id_format=found.name_id_format or expected.name_id_format,
+    )
 
 
 def _without_values(read: Assertion) -> Assertion:

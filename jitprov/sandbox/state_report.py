@@ -14,6 +14,13 @@ def report_state(world: World, user_id: str | None) -> Json:
     return {
         "now_s": world.clock.now_s(),
         "default_site_id": next(iter(world.telephony.sites)),
+        "organization": {
+            "home_division": world.home_division["name"],
+            "divisions": {each["id"]: each["name"] for each in world.divisions.values()},
+            "utilization": world.utilization["utilization"],
+            "sites": {each["id"]: each["name"] for each in world.telephony.sites.values()},
+            "phone_bases": {base.id: base.name for base in world.telephony.bases.values()},
+        },
         "users": [_user(world, user) for user in shown],
     }
 
@@ -26,6 +33,7 @@ def _user(world: World, user: User) -> Json:
         "email": user.email,
         "department": user.profile.get("department"),
         "title": user.profile.get("title"),
+        "locations": [each["locationDefinition"]["name"] for each in user.profile.get("locations", ())],
         "state": user.state,
         "version": user.version,
         "division_id": user.division_id,
