@@ -270,6 +270,19 @@ class Settings(BaseSettings):
         "Flower itself asks the board at the receiver's host and port.",
     )
 
+    # --- traces ---------------------------------------------------------------------------------------------
+    otel_endpoint: str = Field(
+        default="",
+        description="Collector that takes traces as OTLP over HTTP, such as http://collector:4318; none when unset. "
+        "Needs the extra jitprov[otel].",
+    )
+    otel_headers: SecretStr = Field(
+        default=SecretStr(""), description="What that collector asks for: name=value, with commas between."
+    )
+    otel_sample_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="Share of provisionings that are traced; whole ones, in all parts alike."
+    )
+
     # --- embedded stack -------------------------------------------------------------------------------------
     redis_server: str = Field(default="", description="Path of redis-server for the embedded stack; found when unset.")
     redis_port: int = Field(default=0, ge=0, le=65535, description="Port of the embedded Redis; 0 takes a free one.")
@@ -328,6 +341,7 @@ class Settings(BaseSettings):
 
     def _check_addresses(self) -> None:
         addresses = {"ALERT_WEBHOOK_URL": self.alert_webhook_url.get_secret_value(), "BOARD_URL": self.board_url}
+        addresses["OTEL_ENDPOINT"] = self.otel_endpoint
         for name, address in addresses.items():
             if address and not _is_web_address(address):
                 raise ValueError(f"JITPROV_{name}: must begin with https:// or http:// and name a host")

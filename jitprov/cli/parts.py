@@ -18,6 +18,7 @@ from jitprov import logs
 from jitprov.errors import ConfigurationError
 from jitprov.rules.loader import load_rules
 from jitprov.settings import Settings, files_mark, read_settings, settings
+from jitprov.tracing.start import start_tracing
 
 # A look costs Redis a dozen reads.
 _ALERTS_EVERY_S = 10.0
@@ -59,6 +60,7 @@ def receiver() -> None:
     chosen = settings()
     logs.setup(chosen.log_level, masked=chosen.secret_values())
     publish_impatiently()
+    start_tracing(chosen, "receiver")
     load_the_way_out()
     # The sender gives up at 5 s: a ledger that is silent for 1 s is answered with 503, and comes again.
     ledger = make_overview(chosen, timeout_s=1.0)
@@ -153,6 +155,7 @@ def reconciler() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    start_tracing(chosen, "reconciler")
     ledger, cache = make_ledger(chosen), make_cache(chosen)
     facts = facts_of(chosen, make_overview(chosen), make_budget(chosen), make_cache(chosen))
     alerts = keeper_of(chosen, facts, RealClock().now)

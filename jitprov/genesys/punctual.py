@@ -8,8 +8,8 @@ the kernel's and the network's doing, and a request that would be late does not 
 
 from __future__ import annotations
 
-import socket
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -12,7 +12,6 @@ and its failure spends no attempt; before any other, a read that everybody may m
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections import Counter
@@ -24,7 +23,7 @@ from typing import Any, NoReturn
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ConnectTimeoutError
 
-from jitprov import __version__, logs
+from jitprov import __version__
 from jitprov.budget import Budget, Permit
 from jitprov.domain.clock import Clock
 from jitprov.errors import (
@@ -49,9 +48,10 @@ from jitprov.genesys.reading import (
 )
 from jitprov.genesys.slot import pause_all, take_slot, tell_failure, tell_success
 from jitprov.genesys.sorting import broken, parsed, raise_for, silence
+from jitprov.genesys.told_call import telling
 from jitprov.settings import Settings
-
-_log = logging.getLogger(__name__)
+from jitprov.tracing.attempt import spending
+from jitprov.tracing.spans import span
 
 _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
@@ -176,7 +176,10 @@ class Transport:
             open_ahead()
             about_to_send()
 
-        return take_slot(self._budget, self._clock, self._settings, ready, lanes=lanes)
+        with span("wait for slot") as waiting, spending("slot", self._clock.monotonic_s):
+            permit = take_slot(self._budget, self._clock, self._settings, ready, lanes=lanes)
+            waiting.note(lane=permit.lane, probe=permit.probe or None)
+            return permit
 
     def _find_out(self, permit: Permit) -> None:
         token = self._tokens.at_hand(permit.lane)
@@ -227,27 +230,21 @@ class Transport:
         began_s, route = self._clock.monotonic_s(), _UUIDS.sub("{id}", path)
         headers = {"Authorization": f"Bearer {token}", "User-Agent": agent, **_HEADERS, **content.pop("headers", {})}
         try:
-            with leaving_by(permit.leave_by_s, self._clock.monotonic_s), leaving_with(content):
+            with (
+                telling(method, route, self._clock.monotonic_s, self.attempts) as answered,
+                leaving_by(permit.leave_by_s, self._clock.monotonic_s),
+                leaving_with(content),
+            ):
                 answer = self._connection().send(method, path, headers, **content)
+                answered(answer)
         except ConnectTimeoutError as error:
-            self._tell(method, route, 0, began_s, None)
             raise Unavailable(f"the API could not be reached ({type(error).__name__}); nothing was sent") from None
         except SILENCES as error:
-            self._tell(method, route, 0, began_s, None)
             raise silence(type(error).__name__, safe=safe, refused="refused" in str(error).lower()) from None
-        self._tell(method, route, answer.status, began_s, answer.headers.get("ININ-Correlation-Id"))
         reading = allowance(answer.headers, sent_s=began_s, heard_s=self._clock.monotonic_s())
         if reading is not None:
             self._budget.heard(permit, reading)
         return answer, began_s
-
-    def _tell(self, method: str, route: str, status: int, began_s: float, trace: str | None) -> None:
-        self.attempts[f"{method} {route}", status] += 1
-        took_ms = round((self._clock.monotonic_s() - began_s) * 1000)
-        logs.event(
-            _log, "api_call", level=logging.DEBUG, method=method, route=route, status=status, duration_ms=took_ms,
-            correlation_id=trace,
-        )  # fmt: skip
 
     def _sort(self, answer: BaseHTTPResponse, began_s: float, permit: Permit, *, safe: bool) -> Any:
         status, trace = answer.status, answer.headers.get("ININ-Correlation-Id")

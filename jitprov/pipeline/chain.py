@@ -20,6 +20,7 @@ from jitprov.domain.provisioning import CORRIDOR, Provisioning, Step
 from jitprov.errors import DependencyDown
 from jitprov.pipeline.names import QUEUES, task_name
 from jitprov.pipeline.reconciler import InBroker
+from jitprov.tracing.spans import Kind, span
 
 _PAGE = 500
 
@@ -84,7 +85,8 @@ def enqueue(
     """
     try:
         made = signatures(provisioning_id, generation=generation, first=first, steps=steps, priority=priority)
-        chain(*made).apply_async()
+        with span("publish", Kind.PRODUCER, of=provisioning_id, run=generation, step=str(first)):
+            chain(*made).apply_async()
     except _broker_away() as error:
         msg = f"the broker did not take the message ({type(error).__name__}); the reconciler sends it again"
         raise DependencyDown(msg) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -21,6 +22,9 @@ from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationL
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
 from jitprov.pipeline.surplus import take_back
+from jitprov.pipeline.telling import Attempt
+from jitprov.tracing.attempt import attempt, spending
+from jitprov.tracing.spans import Kind, span
 
 _log = logging.getLogger(__name__)
 
@@ -71,24 +75,39 @@ class Runner:
         Raises:
             DependencyDown: The ledger does not answer; what the step did stands, and its lease runs out.
         """
-        claim = self.ledger.claim(provisioning_id, step, generation, token=token, lease_s=self.lease_s)
-        if isinstance(claim, Denied):
-            return self._turned_away(claim, provisioning_id, step)
-        if claim.record.cancel_asked:
-            self.ledger.record(claim, moves.cancel(claim.record, claim.now), look_after_s=self.grace_s)
-            return Skip("ended")
-        began_s = self.clock.monotonic_s()
-        try:
-            outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
-        except LeaseLost:
-            return Skip("leased")
-        wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
-        memory = after_step(claim.memory, claim.record, after, claim.now)
-        kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s, memory=memory)
-        self._tell(claim.record, after, outcome, self.clock.monotonic_s() - began_s)
-        if not kept and step is Step.CREATE_PHONE:
-            self._undo(after, outcome)
+        with attempt() as parts:
+            started_s = self.clock.monotonic_s()
+            with self._asking():
+                claim = self.ledger.claim(provisioning_id, step, generation, token=token, lease_s=self.lease_s)
+            if isinstance(claim, Denied):
+                return self._turned_away(claim, provisioning_id, step)
+            if claim.record.cancel_asked:
+                self.ledger.record(claim, moves.cancel(claim.record, claim.now), look_after_s=self.grace_s)
+                return Skip("ended")
+            return self._claimed(claim, step, Attempt(claim.record, claim.now, parts), started_s)
+
+    def _claimed(self, claim: Claim, step: Step, told: Attempt, started_s: float) -> Outcome:
+        outcome: Outcome = Skip("leased")
+        after, kept = claim.record, False
+        with span(f"step {step}", Kind.CONSUMER, of=claim.record.provisioning_id, **told.attributes()) as traced:
+            began_s = self.clock.monotonic_s()
+            try:
+                outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
+                wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
+                memory = after_step(claim.memory, claim.record, after, claim.now)
+                with self._asking():
+                    kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s, memory=memory)
+                if not kept and step is Step.CREATE_PHONE:
+                    self._undo(after, outcome)
+            except LeaseLost:
+                pass  # somebody else has it by now
+            finally:
+                took_s = self.clock.monotonic_s() - started_s
+                told.tell(traced, outcome, after.state, took_s, recorded=kept)
         return outcome if kept else Skip("leased")
+
+    def _asking(self) -> AbstractContextManager[None]:
+        return spending("redis", self.clock.monotonic_s)
 
     def _poisoned(self, claim: Claim, step: Step) -> tuple[Fail, Provisioning] | None:
         # Attempts are counted when they begin, so one more than allowed means that none of them came back.
@@ -136,7 +155,9 @@ class Runner:
 
     def _work(self, claim: Claim, step: Step) -> Findings:
         def hold() -> None:
-            if not self.ledger.still_held(claim, lease_s=self.lease_s):
+            with self._asking():
+                held = self.ledger.still_held(claim, lease_s=self.lease_s)
+            if not held:
                 raise LeaseLost
 
         kit = replace(self.kit, hold=hold, look_first=claim.look_first, memory=claim.memory)
@@ -173,23 +194,3 @@ class Runner:
     def _now(self, claim: Claim, began_s: float) -> datetime:
         # The ledger's clock plus what passed since: a worker whose own clock is wrong writes right instants.
         return claim.now + timedelta(seconds=self.clock.monotonic_s() - began_s)
-
-    def _tell(self, before: Provisioning, after: Provisioning, outcome: Outcome, took_s: float) -> None:
-        failure = getattr(outcome, "failure", None)
-        logs.event(
-            _log,
-            "step_ended",
-            level=logging.WARNING if isinstance(outcome, Fail) else logging.INFO,
-            provisioning_id=before.provisioning_id,
-            task_id=before.task_id(),
-            user_id=before.user_id,
-            step=before.step,
-            attempt=before.steps[before.step].attempts,
-            outcome=type(outcome).__name__.lower(),
-            state=after.state,
-            wait_s=round(getattr(outcome, "wait_s", 0.0), 3),
-            duration_ms=round(took_s * 1000),
-            code=failure.code if failure else None,
-            http_status=failure.http_status if failure else None,
-            correlation_id=failure.correlation_id if failure else None,
-        )

@@ -30,6 +30,7 @@ from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import Kit
 from jitprov.settings import settings
 from jitprov.stop import stop_sign
+from jitprov.tracing.start import start_tracing, stop_tracing
 from jitprov.wiring import Services, make_services, services
 
 # Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
@@ -81,6 +82,7 @@ def make_runner(kept: Services) -> Runner:
 
 @cache
 def _runner() -> Runner:
+    start_tracing(settings(), "worker")
     return make_runner(services())
 
 
@@ -96,6 +98,11 @@ def _refuse_to_start_in_vain(**_: object) -> None:
 @signals.worker_init.connect(weak=False)
 def _prepare_to_stop(**_: object) -> None:
     stop_sign()  # before the pool forks its children, so that they hear it
+
+
+@signals.worker_process_shutdown.connect(weak=False)
+def _send_last_spans(**_: object) -> None:
+    stop_tracing()  # the pool's children end without Python's own ending
 
 
 @signals.worker_shutting_down.connect(weak=False)
@@ -136,7 +143,8 @@ def _register(step: Step) -> None:
         if task_id is None or task_id.provisioning_id != provisioning_id:
             raise Ignore("not one of jitprov's messages")
         try:
-            outcome = _runner().run(provisioning_id, step, task_id.generation, token=uuid4().hex)
+            with logs.bind(worker=self.request.hostname):
+                outcome = _runner().run(provisioning_id, step, task_id.generation, token=uuid4().hex)
         except DependencyDown as error:
             raise self.retry(countdown=_LEDGER_AWAY_S, exc=StepWaits(str(error))) from None
         if isinstance(outcome, Done) and outcome.joined and not self.request.chain:

@@ -35,6 +35,7 @@ from jitprov.receiver.quarantine import Item, Quarantine, describe
 from jitprov.receiver.signature import Claim, Signatures
 from jitprov.sealing import Seals
 from jitprov.strangers import Strangers, source_of
+from jitprov.tracing import spans
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Intake:
         return answer
 
     async def _take(self, request: Request) -> Response:
-        headers = request.scope["headers"]
+        headers, began_ns = request.scope["headers"], time.time_ns()
         claim = self.signatures.claim(headers, self.wall_s()) if self.signatures.wanted(headers) else None
         if not self._may_go_on(headers, claim):
             return self._turn_away(request)
@@ -119,6 +120,8 @@ class Intake:
             describe(raw, refused, self.seals) if refused else None,
         )
         self._count(readings, accepted)
+        if spans.is_on():
+            _trace(accepted, began_ns, headers)
         return _answer(readings, accepted, refused)
 
     def _may_go_on(self, headers: list[tuple[bytes, bytes]], claim: Claim | None) -> bool:
@@ -207,6 +210,21 @@ def new_id() -> str:
     # Not uuid4(): it asks the system each time, and the thread that waits for the answer stands in line for the
     # interpreter again, for milliseconds when the writer is busy. Ids must be unique, not secret.
     return provisioning_id_from(UUID(int=_CHANCE.getrandbits(128), version=4))
+
+
+def _trace(accepted: Sequence[Acceptance], began_ns: int, headers: list[tuple[bytes, bytes]]) -> None:
+    """Begin the trace of each provisioning that was opened; a duplicate goes on in the first one's."""
+    sender = next((value.decode("latin-1") for name, value in headers if name == b"traceparent"), "")
+    for acceptance in accepted:
+        if not acceptance.duplicate:
+            spans.accepted(
+                acceptance.provisioning_id,
+                began_ns=began_ns,
+                traceparent=sender,
+                user_id=acceptance.user_id,
+                method="POST",
+                route="/events",
+            )
 
 
 def _answer(readings: Sequence[Reading], accepted: Sequence[Acceptance], refused: Sequence[Refused]) -> Response:

@@ -28,13 +28,15 @@ Stages = tuple[tuple[Part, ...], ...]
 
 SANDBOX_HOST = "127.0.0.1"
 
+_TRACES = frozenset({"otel_headers"})
 # Which part sees which secret; the same as in docker-compose.yml.
 _SECRETS_OF: Mapping[str, frozenset[str]] = {
     "receiver": frozenset(
         {"redis_url", "webhook_key", "webhook_key_next", "operator_key", "viewer_key", "data_key", "data_key_old"}
-    ),
-    "worker": frozenset({"redis_url", "client_secret", "data_key", "data_key_old"}),
-    "reconciler": frozenset({"redis_url", "alert_webhook_url"}),
+    )
+    | _TRACES,
+    "worker": frozenset({"redis_url", "client_secret", "data_key", "data_key_old"}) | _TRACES,
+    "reconciler": frozenset({"redis_url", "alert_webhook_url"}) | _TRACES,
     "flower": frozenset({"redis_url", "operator_key", "viewer_key"}),
     "sandbox": frozenset(),
 }

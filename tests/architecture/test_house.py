@@ -53,6 +53,7 @@ PLAIN_NUMBERS = {
     "alert_failed_share",
     "alert_refused_share",
     "alert_republished",
+    "otel_sample_ratio",
 }
 
 

@@ -548,14 +548,22 @@ def test_every_attempt_is_one_wide_line(bench: Bench, caplog: pytest.LogCaptureF
         "task_id": record.task_id(FIRST),
         "user_id": record.user_id,
         "step": FIRST,
+        "run": 1,
         "attempt": 1,
         "outcome": "retry",
         "state": State.WAITING,
+        "recorded": True,
         "wait_s": 2.0,
+        "queue_ms": 0,
         "duration_ms": 0,
+        "slot_ms": 0,
+        "call_ms": 0,
+        "redis_ms": 0,
+        "calls": [],
         "code": "unavailable",
         "http_status": 503,
         "correlation_id": "c0ffee",
+        "trace_id": None,
     }
     assert line.levelno == logging.INFO
 

@@ -25,6 +25,7 @@ SECRETS = {
     "viewer_key": "the-viewer-key",
     "data_key": "the-data-key",
     "data_key_old": "the-old-data-key",
+    "otel_headers": "authorization=the-collector-key",
 }
 SEES = {
     "redis": set(),
@@ -37,9 +38,10 @@ SEES = {
         "viewer_key",
         "data_key",
         "data_key_old",
+        "otel_headers",
     },
-    "worker": {"redis_url", "client_secret", "data_key", "data_key_old"},
-    "reconciler": {"redis_url"},
+    "worker": {"redis_url", "client_secret", "data_key", "data_key_old", "otel_headers"},
+    "reconciler": {"redis_url", "otel_headers"},
     "flower": {"redis_url", "operator_key", "viewer_key"},
 }
 
