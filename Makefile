@@ -116,6 +116,10 @@ bench-quick: setup ## The same with 200 agents and the naive function alone
 crash: setup ## Each process killed at each thing it sends, a plain Celery chain beside it; goes on where it was stopped
 	@PYTHONPATH=tests $(PY) -m reliability crash $(CRASH_ARGS)
 
+.PHONY: crash-joined
+crash-joined: setup ## The same only where a worker is at the two steps that join on demand
+	@PYTHONPATH=tests $(PY) -m reliability crash --joined $(CRASH_ARGS)
+
 .PHONY: crash-sample
 crash-sample: setup ## The same at points drawn by seed, under 3 minutes (CRASH_ARGS="--seed 7")
 	@PYTHONPATH=tests $(PY) -m reliability crash --sample 24 $(CRASH_ARGS)

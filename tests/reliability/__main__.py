@@ -17,6 +17,9 @@ def main() -> int:
     crashing = commands.add_parser("crash", help="kill each process at each send")
     crashing.add_argument("--sample", type=int, default=0, help="so many points drawn by seed, in place of all")
     crashing.add_argument("--lanes", type=int, default=3, help="points at a time")
+    crashing.add_argument(
+        "--joined", action="store_true", help="only a worker's sends in the steps that join on demand"
+    )
     crashing.add_argument("--fresh", action="store_true", help="forget what an earlier run found")
     storming = commands.add_parser("chaos", help="kill processes at random while the API misbehaves")
     storming.add_argument("--quick", action="store_true", help="150 agents and 12 kills, about a minute")
@@ -25,7 +28,8 @@ def main() -> int:
     commands.add_parser("report", help="write docs/reliability.md from the figures of the last runs")
     asked = parser.parse_args()
     if asked.command == "crash":
-        return 0 if crash.main(lanes=asked.lanes, sample=asked.sample, seed=asked.seed, fresh=asked.fresh) else 1
+        how = {name: getattr(asked, name) for name in ("lanes", "sample", "seed", "fresh", "joined")}
+        return 0 if crash.main(**how) else 1
     if asked.command == "chaos":
         size = chaos.QUICK if asked.quick else chaos.Size()
         return 0 if chaos.main(size, seed=asked.seed, published=not asked.quick) else 1

@@ -29,6 +29,7 @@ PAGE = ROOT / "docs/reliability.md"
 # Every part that the page has a place for, in its order: key → heading.
 PARTS: dict[str, str] = {
     "crash": "Killed at every point",
+    "crash_joined": "Killed at every point of the two steps that join on demand",
     "chaos": "Killed at random, under a broken API",
     "faults": "Redis and the machine at fault",
     "simulation": "Simulated histories",
