@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,32 @@ def ask(
     return answer.status_code, answer.text
 
 
+def knock(parts: RealParts, path: str, authorizations: Sequence[str]) -> tuple[int, str]:
+    """Return how Flower answers a request with these Authorization headers, in this order."""
+    with closing(HTTPConnection("127.0.0.1", int(parts.settings["JITPROV_FLOWER_PORT"]), timeout=20)) as connection:
+        connection.putrequest("GET", path)
+        for each in authorizations:
+            connection.putheader("Authorization", each)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+
+
+def basic(who: str, key: str, scheme: str = "Basic", encoding: str = "utf-8") -> str:
+    return f"{scheme} {base64.b64encode(f'{who}:{key}'.encode(encoding)).decode()}"
+
+
+RIGHT = basic(*OPERATOR)
+NOT_QUITE = [
+    *([], [""], ["Basic"], ["Basic "], ["Basic ===="], ["Basic Kim:" + "o" * 40], [RIGHT, RIGHT], [RIGHT, "Basic x"]),
+    *([f"{RIGHT} {RIGHT}"], [f"{RIGHT}, {RIGHT}"], [RIGHT.replace("Basic", "Bearer")], ["Bearer " + "o" * 40]),
+    *([basic("o" * 40, "Kim")], [basic("", "")], [basic("Kim", "")], [basic("Kim", ":" + "o" * 40)]),
+    *([basic("Kim", key)] for key in ("o" * 39, "o" * 41, "O" * 40, "o" * 40 + "\x00", " " + "o" * 40, "ö" * 40, "*")),
+    *([basic("Kim", "o" * 40, encoding=encoding)] for encoding in ("utf-16", "utf-32")),
+    *([basic("Kim", "ö" * 40, encoding="latin-1")], [basic("Kim", "x" * 20_000)], [basic("Kim", "o" * 40, "Digest")]),
+]
+
+
 def tasks(parts: RealParts) -> dict[str, Any]:
     status, body = ask(parts, "/api/tasks")
     return dict(json.loads(body)) if status == 200 else {}
@@ -111,6 +140,10 @@ def test_flower_is_closed_and_keeps_its_history(parts: RealParts) -> None:
     for path in ("/", "/tasks", "/workers", "/broker", "/api/tasks", "/metrics", "/logout", "/task/x", "/nothing"):
         assert ask(parts, path, key=None)[0] == 401, path
     assert [ask(parts, "/", key=("Kim", "wrong"))[0] for _ in range(6)] == [401] * 5 + [429]
+    for given in NOT_QUITE:
+        status, told = knock(parts, "/api/workers", given)
+        assert status in {401, 429}, given
+        assert "Traceback" not in told, given
     assert ask(parts, "/healthcheck", key=None) == (200, "OK")
     for key in (OPERATOR, VIEWER):
         assert [ask(parts, path, key=key)[0] for path in ("/", "/tasks", "/api/tasks", "/metrics")] == [200] * 4
