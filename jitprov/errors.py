@@ -15,6 +15,7 @@
         │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
         │   ├── PartAway          Redis was away in the middle of a step, or too busy
+        │   ├── DataKeyWrong      this worker's key does not open what lies sealed of the agent
         │   ├── WorkerStops       this worker was told to stop while the step waited
         │   └── StoodStill        this worker stood still too long to be sure of its lease
         ├── TryAgain              spends an attempt, waits with backoff
@@ -185,6 +186,13 @@ class PartAway(NotNow):
 
     code = "dependency_down"
     default_remedy = "It goes on by itself once Redis answers; `jitprov doctor` shows what is away."
+
+
+class DataKeyWrong(NotNow):
+    """What was found of the agent is sealed with a key that this worker does not have; nothing was begun."""
+
+    code = "data_key_wrong"
+    default_remedy = "Give all workers the key that sealed it, as JITPROV_DATA_KEY or JITPROV_DATA_KEY_OLD."
 
 
 class WorkerStops(NotNow):

@@ -101,6 +101,10 @@ class Seals:
                     raise SealBroken("it is damaged, or about something else") from None
         raise SealBroken("it was sealed with a key that is neither JITPROV_DATA_KEY nor JITPROV_DATA_KEY_OLD")
 
+    def seals_like(self, sealed: str) -> bool:
+        """Tell whether a sealed text is of the key that seals, and not of one that only opens."""
+        return base64.urlsafe_b64decode(sealed)[1 : 1 + _NAME_BYTES] == self._keys[0].name
+
     def digests(self, text: str) -> tuple[str, ...]:
         """Return what a text is looked up by: one digest for each key, the sealing key's first."""
         return tuple(hmac.new(key.for_digests, text.encode(), sha256).hexdigest()[:_DIGEST_CHARS] for key in self._keys)

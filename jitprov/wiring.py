@@ -123,6 +123,18 @@ def make_ledger(settings: Settings, *, timeout_s: float = 5.0) -> RedisLedger:
     return RedisLedger.connect(url, settings.key_prefix, seals=seals, memory=memory, timeout_s=timeout_s)
 
 
+def match_data_key(settings: Settings) -> None:
+    """Make sure, if Redis answers, that this process has the data key of all others; see `Ledger.match_key`.
+
+    Raises:
+        ConfigurationError: It has another.
+    """
+    ledger = make_ledger(settings)
+    with suppress(DependencyDown):
+        ledger.match_key()
+    ledger.close()
+
+
 def make_overview(settings: Settings, *, timeout_s: float = 5.0) -> RedisOverview:
     """Return the ledger as the operator's room sees it.
 

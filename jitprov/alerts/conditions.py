@@ -21,6 +21,7 @@ class Kind(StrEnum):
     BUSY = "busy"
     REFUSING = "refusing"
     LEDGER = "ledger"
+    DATA_KEY = "data_key"
 
 
 #: Failures and refusals are counted over this many minutes that are not over yet, or just are.
@@ -77,6 +78,7 @@ class Facts:
         full_looks: Looks in the window that were full.
         republished: Chains sent again in the window.
         answers: The receiver's answers in the window, by status.
+        sealed: Agents who wait for a worker with the right data key.
     """
 
     at: datetime
@@ -92,6 +94,7 @@ class Facts:
     full_looks: int = 0
     republished: int = 0
     answers: Mapping[int, int] = field(default_factory=dict)
+    sealed: int = 0
 
     @property
     def refused(self) -> Mapping[int, int]:
@@ -108,6 +111,7 @@ def found(facts: Facts, bounds: Bounds) -> dict[Kind, str]:
         Kind.PAUSED: _paused(facts),
         Kind.BUSY: _busy(facts, bounds),
         Kind.REFUSING: _refusing(facts, bounds),
+        Kind.DATA_KEY: _sealed(facts),
     }
     return {kind: text for kind, text in texts.items() if text}
 
@@ -158,6 +162,15 @@ def _busy(facts: Facts, bounds: Bounds) -> str:
     if facts.full_looks >= _FULL_LOOKS:
         return "the reconciler finds more than it can look at: are there workers enough? Next: jitprov doctor"
     return ""
+
+
+def _sealed(facts: Facts) -> str:
+    if not facts.sealed:
+        return ""
+    return (
+        f"{facts.sealed} agents wait: a worker's JITPROV_DATA_KEY does not open what was found of them. "
+        "Next: jitprov doctor"
+    )
 
 
 def _refusing(facts: Facts, bounds: Bounds) -> str:

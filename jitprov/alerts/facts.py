@@ -13,8 +13,11 @@ from jitprov.alerts.schedule import Schedule
 from jitprov.budget import BudgetState
 from jitprov.cache import Cache
 from jitprov.domain.provisioning import State
+from jitprov.errors import DataKeyWrong
 from jitprov.ledger.overview import Filter, Overview
 from jitprov.pipeline.reconciler import HEARTBEAT
+
+_SEALED = Filter((State.WAITING,), error=DataKeyWrong.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class FactsOf:
             full_looks=full_looks,
             republished=republished,
             answers=tallies.answers(self.cache, at),
+            sealed=sum(cause.count for cause in self.ledger.causes(_SEALED)),
         )
 
     def _codes(self) -> list[tuple[str, int]]:

@@ -12,15 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from jitprov.cli.output import Exit, Json, emit_json, leave, out
-from jitprov.errors import ConfigurationError, DependencyDown, JitprovError, LedgerLost, StepError
+from jitprov.domain.provisioning import State
+from jitprov.errors import ConfigurationError, DataKeyWrong, DependencyDown, JitprovError, LedgerLost, StepError
 from jitprov.genesys.naming import unknown_names
 from jitprov.ledger.book import Book, BookMemory
+from jitprov.ledger.overview import Filter
+from jitprov.ledger.redis import RedisLedger
 from jitprov.pipeline.reconciler import HEARTBEAT
 from jitprov.rules.loader import load_rules
 from jitprov.settings import KEY_CHARS_MIN, Settings, describe_settings, settings
 from jitprov.stack.ports import reachable_host
 from jitprov.stack.probes import answers_http
-from jitprov.wiring import RULES_REFUSED, make_cache, make_ledger, make_services
+from jitprov.wiring import RULES_REFUSED, make_cache, make_ledger, make_overview, make_services
 
 _API_WINDOW_S = 60.0
 _DAY_S = 86_400.0
@@ -86,6 +89,7 @@ def check_ledger(chosen: Settings) -> Iterator[Check]:
         cause, _, remedy = str(error).partition(". ")
         yield Check("ledger", "down", cause, remedy)
         return
+    yield from _check_sealed(chosen, ledger)
     if not book.book_id:
         yield Check("ledger", "ok", "none yet: the first event opens it")
     else:
@@ -94,6 +98,17 @@ def check_ledger(chosen: Settings) -> Iterator[Check]:
     if chosen.ledger_memory is None:
         found = "running processes only: after a restart an emptied Redis passes for a new one"
         yield Check("ledger's memory", "warning", found, "Set JITPROV_LEDGER_MEMORY for receiver and reconciler")
+
+
+def _check_sealed(chosen: Settings, ledger: RedisLedger) -> Iterator[Check]:
+    """Can what lies sealed be opened, here and by all workers?"""
+    try:
+        ledger.match_key(keep="nothing")
+    except ConfigurationError as error:
+        yield Check("data key", "configuration", *str(error).split(". ", 1))
+    if wait := make_overview(chosen, timeout_s=2.0).causes(Filter((State.WAITING,), error=DataKeyWrong.code)):
+        found = f"{sum(each.count for each in wait)} agents wait for a worker with the key that sealed their findings"
+        yield Check("data key of the workers", "configuration", found, DataKeyWrong.default_remedy)
 
 
 def check_workers(_: Settings) -> Iterator[Check]:
@@ -146,9 +161,8 @@ def check_rules(chosen: Settings) -> Iterator[Check]:
 def check_genesys(chosen: Settings) -> Iterator[Check]:
     """Do the credentials work, and does the organization have what rules and phones need?"""
     if not chosen.client_id:
-        yield Check(
-            "Genesys credentials", "configuration", "not set", "Set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET"
-        )
+        remedy = "Set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET"
+        yield Check("Genesys credentials", "configuration", "not set", remedy)
         return
     kept = make_services(chosen)
     site_id = kept.genesys.get_default_site_id()
@@ -211,6 +225,9 @@ def doctor(
     acknowledge_empty: Annotated[
         bool, typer.Option("--acknowledge-empty", help="Go on with a ledger that was emptied, set back or exchanged.")
     ] = False,
+    accept_data_key: Annotated[
+        bool, typer.Option("--accept-data-key", help="Take JITPROV_DATA_KEY for the right one: the one before is lost.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="With --acknowledge-empty: also when nobody noticed a loss.")
     ] = False,
@@ -224,11 +241,16 @@ def doctor(
     again, and for as long as ended provisionings are kept a phone is looked for before it is made. What the lost
     ledger had accepted and not finished is gone with it: have the sender repeat those events.
 
+    Parts refuse to start with another data key than the others'. Where that is lost, --accept-data-key takes the one
+    that is set; agents whose findings are sealed by the lost one wait until cancelled.
+
     Example: jitprov doctor --settings
     """
     chosen = settings()
     if acknowledge_empty:
         acknowledge(chosen, though_well=yes)
+    if accept_data_key:
+        make_ledger(chosen, timeout_s=2.0).match_key(keep="whatever was")
     checks = examine(chosen)
     if json_:
         extra = {"settings": describe_settings(chosen)} if show_settings else {}

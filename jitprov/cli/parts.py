@@ -55,10 +55,11 @@ def receiver() -> None:
     from jitprov.receiver.intake import new_id  # noqa: PLC0415
     from jitprov.receiver.keyring import Keyring  # noqa: PLC0415
     from jitprov.receiver.quarantine import Warden  # noqa: PLC0415
-    from jitprov.wiring import make_budget, make_cache, make_overview, make_seals  # noqa: PLC0415
+    from jitprov.wiring import make_budget, make_cache, make_overview, make_seals, match_data_key  # noqa: PLC0415
 
     chosen = settings()
     logs.setup(chosen.log_level, masked=chosen.secret_values())
+    match_data_key(chosen)
     publish_impatiently()
     start_tracing(chosen, "receiver")
     load_the_way_out()
@@ -103,11 +104,14 @@ def worker(ctx: typer.Context) -> None:
 
     Example: jitprov worker --concurrency 16 --hostname second@%h
     """
+    from jitprov.wiring import match_data_key  # noqa: PLC0415  each part loads only what it needs
+
     chosen = settings()
     if not chosen.client_id or not chosen.client_secret.get_secret_value():
         msg = "no Genesys OAuth client: set JITPROV_CLIENT_ID and JITPROV_CLIENT_SECRET, or try `jitprov demo`"
         raise ConfigurationError(msg)
     load_rules(chosen.rules_file)  # wrong rules are told now, not by the first agent
+    match_data_key(chosen)
     # Gossip and mingle leave queues behind on Redis and serve nothing here. Events feed Flower.
     _become_celery("worker", "--without-gossip", "--without-mingle", "-E", *ctx.args)
 

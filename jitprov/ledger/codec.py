@@ -168,24 +168,30 @@ class Unreadable(Exception):  # noqa: N818  the redis ledger's own; says where, 
     """A hash holds no record that this version understands."""
 
 
-def decode(provisioning_id: str, fields: Mapping[str, str], seals: Seals, *, whole: bool = False) -> Provisioning:
+def why_sealed(provisioning_id: str, fields: Mapping[str, str], seals: Seals) -> str:
+    """Return why a record's findings cannot be opened; empty when they can, or when there are none."""
+    try:
+        _open(provisioning_id, fields, seals)
+    except SealBroken as error:
+        return str(error)
+    return ""
+
+
+def decode(provisioning_id: str, fields: Mapping[str, str], seals: Seals) -> Provisioning:
     """Return the record that a hash holds; a running claim shows as a begun step.
 
     Args:
         provisioning_id: Whose hash it is.
         fields: What is in it.
-        seals: Opens the findings.
-        whole: Whether a record is of no use without its findings. Else they are left out when no key opens them.
+        seals: Opens the findings; they are left out when no key opens them.
 
     Raises:
-        Unreadable: Written by a newer version, by a hand, or (`whole`) under another key.
+        Unreadable: Written by a newer version, or by a hand.
     """
     try:
         try:
             findings = _open(provisioning_id, fields, seals)
-        except SealBroken as error:
-            if whole:
-                raise Unreadable(f"provisioning {provisioning_id}: its findings: {error}") from None
+        except SealBroken:
             findings = _NOTHING_FOUND
         return _decode(provisioning_id, fields, findings)
     except ValidationError as error:

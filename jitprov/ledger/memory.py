@@ -17,7 +17,7 @@ from jitprov.errors import DependencyDown
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import same_email
 from jitprov.ledger.memory_store import Entry, MemoryStore, Quarantined
-from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due
+from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due, Keep
 
 _EARLY = timedelta(milliseconds=50)
 
@@ -324,6 +324,9 @@ class MemoryLedger:
     def book(self) -> Book:
         """See `Ledger.book`."""
         return self._keeper.seen()
+
+    def match_key(self, *, keep: Keep = "the first") -> None:
+        """See `Ledger.match_key`: nothing here is sealed."""
 
     def acknowledge_loss(self, *, opens_in_s: float, looks_for_s: float) -> None:
         """See `Ledger.acknowledge_loss`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from jitprov.domain.events import Acceptance, Opening
 from jitprov.domain.given import Memory
@@ -14,6 +14,9 @@ from jitprov.ledger.book import Book
 
 # Chance alone does not bring that about; whoever repeats the event brings another id.
 ID_TAKEN = "a provisioning id is taken by another agent's; nothing was written over. Send the event again"
+
+
+Keep = Literal["the first", "nothing", "whatever was"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Claim:
         now: The ledger's clock at the claim.
         look_first: The ledger was lost since it was accepted, or shortly before: what an earlier provisioning made
             for this agent may be there, and unknown.
+        sealed: Why what was found so far cannot be opened, so that `record` lacks it; empty as a rule.
         memory: What is remembered of the agent from this and earlier provisionings.
     """
 
@@ -33,6 +37,7 @@ class Claim:
     token: str
     now: datetime
     look_first: bool = False
+    sealed: str = ""
     memory: Memory = field(default_factory=Memory)
 
 
@@ -226,6 +231,20 @@ class Ledger(Protocol):
 
     def book(self) -> Book:
         """Return which book the store holds, as it is; judges and changes nothing."""
+        ...
+
+    def match_key(self, *, keep: Keep = "the first") -> None:
+        """Make sure that this process' key for personal data is the one that all others seal with.
+
+        The first key that comes is the one; of two keys the new one is from then on. Without a key nothing is matched.
+
+        Args:
+            keep: `the first` takes this process' key for the right one when there was none; `nothing` only looks;
+                `whatever was` takes it in any case, when the one before is lost.
+
+        Raises:
+            ConfigurationError: It is another.
+        """
         ...
 
     def acknowledge_loss(self, *, opens_in_s: float, looks_for_s: float) -> None:

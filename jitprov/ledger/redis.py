@@ -15,6 +15,7 @@ quarantine:order         zset   refused, µs       until forgotten; newest 1,000
 quarantine:entries       hash   id → JSON         with its place in the order   receiver
 quarantine:texts         hash   id → sealed body  with its entry                receiver
 book                     hash   see lua/book.lua  for ever                      open, doubt, acknowledge
+canary                   hash   a sealed word     for ever                      whoever starts; see canary.py
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from jitprov.domain.ids import is_uuid, parse_task_id
 from jitprov.domain.provisioning import CORRIDOR, EVERY_STEP, Provisioning, State, Step
 from jitprov.errors import DependencyDown, LedgerLost
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
+from jitprov.ledger.canary import Canary
 from jitprov.ledger.codec import (
     Unreadable,
     decode,
@@ -50,8 +52,9 @@ from jitprov.ledger.codec import (
     signs_of,
     story_of,
     to_us,
+    why_sealed,
 )
-from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due
+from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due, Keep
 from jitprov.ledger.redis_shelf import RedisShelf
 from jitprov.redis_client import RedisClient
 from jitprov.sealing import Seals
@@ -129,6 +132,7 @@ class RedisLedger:
             name: client.register_script((guard if name in _GUARDED else "") + (_LUA / f"{name}.lua").read_text())
             for name in (*_SCRIPTS, *_GUARDED)
         }
+        self._canary = Canary(client, self._key("canary"))
         self._keeper = BookKeeper(RedisShelf(client, prefix, self._run), memory)
 
     @classmethod
@@ -271,11 +275,15 @@ class RedisLedger:
         if reason:
             return Denied(reason, int(number) / 1_000_000)
         fields, now = _pairs(json.loads(held[0])), from_us(int(number))
+        record = decode(provisioning_id, fields, self._seals)
         # Without its findings a step would take what was made for not made.
-        record = decode(provisioning_id, fields, self._seals, whole=True)
-        memory = open_memory(record.user_id, fields.get("memory"), self._seals)
+        sealed, memory = why_sealed(provisioning_id, fields, self._seals), Memory()
+        try:
+            memory = open_memory(record.user_id, fields.get("memory"), self._seals)
+        except Unreadable as error:
+            sealed = sealed or str(error)
         self._keeper.wrote(provisioning_id, record.version, now)
-        return Claim(record, token, now, look_first=fields["look"] == "1", memory=memory)
+        return Claim(record, token, now, look_first=fields["look"] == "1", sealed=sealed, memory=memory)
 
     @reached
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
@@ -471,6 +479,11 @@ class RedisLedger:
     def book(self) -> Book:
         """See `Ledger.book`."""
         return self._keeper.seen()
+
+    @reached
+    def match_key(self, *, keep: Keep = "the first") -> None:
+        """See `Ledger.match_key`."""
+        self._canary.match(self._seals, keep=keep)
 
     @reached
     def acknowledge_loss(self, *, opens_in_s: float, looks_for_s: float) -> None:

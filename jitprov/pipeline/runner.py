@@ -18,7 +18,7 @@ from jitprov.domain.clock import Clock
 from jitprov.domain.outcomes import Done, Fail, Failure, Outcome, Retry, RetryPolicy, Skip, Snooze, decide, describe
 from jitprov.domain.provisioning import ON_DEMAND, Findings, Provisioning, Step
 from jitprov.domain.remembering import after_step
-from jitprov.errors import Broken, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
+from jitprov.errors import Broken, DataKeyWrong, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
 from jitprov.pipeline.steps import STEPS, Kit
 from jitprov.pipeline.surplus import take_back
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _NOT_DUE = Failure("not_due", "The step is not due yet.", "It goes on by itself.", retry_helps=True)
 _PART_AWAY_S = 5.0
+# API seconds until the message goes to some worker again, perhaps to one with the right key.
+_ANOTHER_WORKER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Runner:
 
     def _poisoned(self, claim: Claim, step: Step) -> tuple[Fail, Provisioning] | None:
         # Attempts are counted when they begin, so one more than allowed means that none of them came back.
-        if claim.record.steps[step].attempts <= self.policy.attempts_max:
+        if claim.sealed or claim.record.steps[step].attempts <= self.policy.attempts_max:
             return None
         failure = describe(
             WorkerDied(f"{step} was begun {self.policy.attempts_max} times, and its worker ended the last time")
@@ -154,6 +156,9 @@ class Runner:
         return Done(after.waits_for_its_turn_as(), joined), after
 
     def _work(self, claim: Claim, step: Step) -> Findings:
+        if claim.sealed:
+            raise DataKeyWrong(claim.sealed, wait_s=_ANOTHER_WORKER_S)
+
         def hold() -> None:
             with self._asking():
                 held = self.ledger.still_held(claim, lease_s=self.lease_s)

@@ -6,6 +6,7 @@ Celery's retry counter is not consulted (`max_retries=None`): attempts are count
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import NoReturn
@@ -31,11 +32,13 @@ from jitprov.pipeline.steps import Kit
 from jitprov.settings import settings
 from jitprov.stop import stop_sign
 from jitprov.tracing.start import start_tracing, stop_tracing
-from jitprov.wiring import Services, make_services, services
+from jitprov.wiring import Services, make_services, match_data_key, services
 
 # Longer waits live in the ledger: a countdown beyond the visibility timeout would run the task several times.
 COUNTDOWN_MAX_S = 120.0
 _LEDGER_AWAY_S = 5.0
+# As the commands of jitprov end.
+_CONFIGURATION = 5
 _log = logging.getLogger(__name__)
 
 
@@ -82,8 +85,10 @@ def make_runner(kept: Services) -> Runner:
 
 @cache
 def _runner() -> Runner:
+    kept = services()
+    kept.ledger.match_key()  # once Redis answers: with another key it must not begin anything
     start_tracing(settings(), "worker")
-    return make_runner(services())
+    return make_runner(kept)
 
 
 @signals.worker_init.connect(weak=False)
@@ -91,8 +96,10 @@ def _refuse_to_start_in_vain(**_: object) -> None:
     # A worker that could do no step would turn each message into a failure; it had better not take any.
     try:
         make_services(settings())
+        match_data_key(settings())
     except ConfigurationError as error:
-        raise SystemExit(f"worker: {error}") from None
+        sys.stderr.write(f"worker: {error}\n")
+        raise SystemExit(_CONFIGURATION) from None
 
 
 @signals.worker_init.connect(weak=False)
@@ -145,7 +152,7 @@ def _register(step: Step) -> None:
         try:
             with logs.bind(worker=self.request.hostname):
                 outcome = _runner().run(provisioning_id, step, task_id.generation, token=uuid4().hex)
-        except DependencyDown as error:
+        except (DependencyDown, ConfigurationError) as error:
             raise self.retry(countdown=_LEDGER_AWAY_S, exc=StepWaits(str(error))) from None
         if isinstance(outcome, Done) and outcome.joined and not self.request.chain:
             _send_joined(provisioning_id, task_id.generation, outcome.joined)

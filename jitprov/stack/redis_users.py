@@ -60,7 +60,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 _NEVER: Mapping[str, str] = {OPERATOR: "@dangerous"}
 
-_OF_LEDGER = ("p:*", "due", "emails", "departments", "given", "book", "state:*", "at:*", "ended:*")
+_OF_LEDGER = ("p:*", "due", "emails", "departments", "given", "book", "canary", "state:*", "at:*", "ended:*")
 _LEDGER = " ".join(f"{{prefix}}{key}" for key in _OF_LEDGER)
 _BY_EVENT = "{prefix}events {prefix}users"
 _BINDINGS_OF_QUEUES = "_kombu.binding.jitprov.* _kombu.binding_permanent.jitprov.*"

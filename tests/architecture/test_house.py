@@ -23,6 +23,7 @@ DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 
 LINES_MAX = 300
 LONGER = {
+    "jitprov/errors.py": "every error and its remedy, one tree",
     "jitprov/domain/provisioning.py": "a record and all its moves, read as one page",
     "jitprov/ledger/memory.py": "one port, method by method; what it keeps is in memory_store.py",
     "jitprov/ledger/redis.py": "one port, method by method; what could be split off is in codec.py and the scripts",

@@ -255,6 +255,20 @@ MUTATIONS = (
         SLOT,
     ),
     Mutation(
+        "a worker works on what its data key does not open",
+        "jitprov/pipeline/runner.py",
+        "        if claim.sealed:\n",
+        "        if False:\n",
+        RUNNER,
+    ),
+    Mutation(
+        "a part starts with another data key",
+        "jitprov/ledger/canary.py",
+        "        except SealBroken:\n            raise",
+        "        except ZeroDivisionError:\n            raise",
+        ("tests/integration/test_sealed_ledger.py",),
+    ),
+    Mutation(
         "a create leaves however long its worker stood still",
         "jitprov/genesys/last_moment.py",
         "> self._within_s:",
@@ -320,7 +334,7 @@ MUTATIONS = (
     Mutation(
         "poison without bound: who kills its worker is begun for ever",
         "jitprov/pipeline/runner.py",
-        "if claim.record.steps[step].attempts <= self.policy.attempts_max:",
+        "if claim.sealed or claim.record.steps[step].attempts <= self.policy.attempts_max:",
         "if True:",
         HISTORIES,
     ),

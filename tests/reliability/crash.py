@@ -304,6 +304,11 @@ UNTESTED = [
 ]
 
 
+def _print(rows: Sequence[Row]) -> None:
+    for row in rows:
+        print(f"{row.name:62} {row.ours!s:>20} {row.plain!s:>6}")
+
+
 def main(*, lanes: int, sample: int, seed: int, fresh: bool, joined: bool = False) -> bool:
     """Run the enumeration, or a sample of it; tell whether all held.
 
@@ -340,8 +345,7 @@ def main(*, lanes: int, sample: int, seed: int, fresh: bool, joined: bool = Fals
         running.close()
     results = list(book.results.values())
     rows = rows_of(results)
-    for row in rows:
-        print(f"{row.name:62} {row.ours!s:>20} {row.plain!s:>6}")
+    _print(rows)
     print(f"crash: {time.monotonic() - began:.0f} s")
     if joined:
         record("crash_joined", command="make crash-joined", rows=rows, seed=seed)

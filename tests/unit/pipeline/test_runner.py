@@ -30,6 +30,7 @@ from jitprov.errors import (
     Unavailable,
 )
 from jitprov.genesys.payloads import PhoneSetup, phone_name
+from jitprov.ledger import Claim, Denied
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import STEPS, Kit
@@ -489,6 +490,26 @@ def test_a_lost_lease_is_no_defect(bench: Bench) -> None:
 
     assert bench.run(raises(LeaseLost())) == Skip("leased")
     assert bench.record().steps[FIRST].failure == before.steps[FIRST].failure
+
+
+def test_a_wrong_data_key_spends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a worker with another key takes the message: no step is run, no attempt spent, and it says why."""
+    claim_whole = bench.ledger.claim
+
+    def claim(*args: Any, **more: Any) -> Claim | Denied:
+        claim = claim_whole(*args, **more)
+        return replace(claim, sealed="it was sealed with another key") if isinstance(claim, Claim) else claim
+
+    monkeypatch.setattr(bench.ledger, "claim", claim)
+    for _ in range(POLICY.attempts_max + 2):
+        outcome = bench.run(never)
+        assert isinstance(outcome, Snooze)
+        assert outcome.failure.code == "data_key_wrong"
+        bench.clock.advance(outcome.wait_s)
+
+    record = bench.record()
+    assert (record.state, record.steps[FIRST].attempts) == (State.WAITING, 0)
+    assert record.steps[FIRST].failure is not None
 
 
 # --- time ---------------------------------------------------------------------------------------------------
