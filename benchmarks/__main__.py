@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import board, chart, crew, front_door, lean, report
+from benchmarks import board, chart, crew, front_door, lean, options, report
 from benchmarks.bars import SANDBOX_SHARE_MAX, Verdict, figures_of, judge
 from benchmarks.judge import Score
 from benchmarks.plan import AGENTS, QUICK_AGENTS, TIME_SCALE, plan
@@ -91,6 +91,7 @@ class _Bench:
         return [
             ("receiver", lambda: front_door.measure(2000, rounds=3 if self._quick else 5)),
             ("board", board.measure),
+            ("options", lambda: options.measure(50 if self._quick else 200)),
             ("steps", lambda: lean.measure(agents if self._quick else 2 * agents)),
             *([] if self._quick else [("workers", lambda: crew.measure_beside_bare(200))]),
         ]
@@ -132,9 +133,10 @@ def _written(scores: dict[str, Score], measured: dict[str, Any], *, quick: bool)
     verdicts = judge(scores, figures, quick=quick)
     _OUT.print(report.score_table(scores.values()))
     _OUT.print(report.bar_table(verdicts))
+    _OUT.print(report.option_table(measured.get("options")))
     _OUT.print_json(data={name: value for name, value in measured.items() if name not in figures})
     _BUILD.mkdir(exist_ok=True)
-    report.write_figures(_BUILD / "bench.json", figures, scores)
+    report.write_figures(_BUILD / "bench.json", figures, scores, measured.get("options"))
     chart.draw(scores, _BUILD / "bench.png")
     return verdicts
 
@@ -144,15 +146,16 @@ def _publish(store: Store) -> int:
     runs = plan(int(about.get("agents", AGENTS)), TIME_SCALE)
     scores = {run.name: score for run in runs if (score := store.score(run.name))}
     measured: dict[str, Any] = {}
-    for name in ("receiver", "steps", "workers"):
+    for name in ("receiver", "options", "steps", "workers"):
         measured |= store.kept(name) or {}
     lacking = [run.name for run in runs if run.name not in scores]
     if lacking or not measured or about.get("agents") != AGENTS:
         _OUT.print(f"nothing to publish: a whole run of {AGENTS} agents is needed; lacking: {', '.join(lacking)}")
         return 1
     figures = figures_of(scores, measured)
+    each_option = measured.pop("options", None)
     more = {name: value for name, value in {**measured, **about}.items() if name not in figures}
-    parts = report.page_parts(list(scores.values()), judge(scores, figures, quick=False), more)
+    parts = report.page_parts(list(scores.values()), judge(scores, figures, quick=False), more, each_option)
     for page in _PAGES:
         _OUT.print(f"{page}: {'filled' if report.fill(page, parts) else 'unchanged'}")
     shutil.copyfile(_BUILD / "bench.png", report.CHART)

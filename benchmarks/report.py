@@ -31,6 +31,9 @@ _COLUMNS = (
 )
 
 
+_OPTION_COLUMNS = ("rules give", "calls per agent", "beside skills and phone")
+
+
 def _cells(score: Score) -> list[str]:
     done = score.ready == score.agents
     return [
@@ -88,14 +91,34 @@ def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def page_parts(scores: Sequence[Score], verdicts: Sequence[Verdict], more: Mapping[str, Any]) -> dict[str, str]:
-    """Return what stands between the markers of pages, by marker."""
+def option_table(options: Mapping[str, Any] | None) -> Table:
+    """Return what each thing that rules give costs, for a terminal; without a row when it was not measured."""
+    table = Table(*_OPTION_COLUMNS, box=None, pad_edge=False, header_style="bold")
+    for row in _option_rows(options):
+        table.add_row(*row)
+    return table
+
+
+def _option_rows(options: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    calls: Mapping[str, float] = options["calls_per_agent"] if options else {}
+    usual = calls.get("skills_and_phone", 0.0)
+    return [(name, f"{each:.2f}", f"{each - usual:+.2f}") for name, each in calls.items()]
+
+
+def page_parts(
+    scores: Sequence[Score],
+    verdicts: Sequence[Verdict],
+    more: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """Return what stands between the markers of pages, by marker; options that were not measured stay as they are."""
     extras = [(name, f"{value:,}" if isinstance(value, int | float) else str(value)) for name, value in more.items()]
     return {
         "chart": "![Agents call-ready over time, all contenders](CHART)",
         "contenders": _markdown(_COLUMNS, map(_cells, scores)),
         "bars": _markdown(("figure", "measured", "bar", "verdict"), _bar_rows(verdicts)),
         "more": _markdown(("beside them", "measured"), extras),
+        **({"options": _markdown(_OPTION_COLUMNS, _option_rows(options))} if options else {}),
     }
 
 
@@ -121,8 +144,10 @@ def fill(page: Path, parts: Mapping[str, str]) -> bool:
     return after != before
 
 
-def write_figures(path: Path, figures: Figures, scores: Mapping[str, Score]) -> None:
-    """Write the figures and what people write instead as JSON."""
+def write_figures(
+    path: Path, figures: Figures, scores: Mapping[str, Score], options: Mapping[str, Any] | None = None
+) -> None:
+    """Write the figures, what each option costs and what people write instead as JSON."""
     held = {name: figures[name] for name in FIGURES}
     baselines = {name: score.as_json() for name, score in scores.items() if not score.name.startswith("jitprov")}
-    path.write_text(json.dumps({**held, "baselines": baselines}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**held, "options": options, "baselines": baselines}, indent=2) + "\n", encoding="utf-8")
