@@ -158,7 +158,7 @@ format: setup ## Mend what can be mended by machine
 check: lint test ## All that a commit needs
 
 .PHONY: reference
-reference: setup ## docs/reference.md from the code: commands, settings, error codes
+reference: setup ## docs/reference.md from the code: commands, settings, metrics, error codes
 	@$(PY) docs/reference.py
 
 .PHONY: lock

@@ -1,21 +1,33 @@
-"""Writes docs/reference.md from the code itself: commands, settings, error codes. `make reference`.
+"""Writes docs/reference.md from the code itself: commands, settings, metrics, error codes. `make reference`.
 
 A test holds the page against this, so it can't go stale.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from typer.main import get_command
 
+from jitprov.alerts.assembly import facts_of
+from jitprov.alerts.gauges import AlertGauges
+from jitprov.budget.gauges import BudgetGauges
+from jitprov.budget.memory import MemoryBudget
+from jitprov.budget.rate import BudgetRate
+from jitprov.cache.memory import MemoryCache
 from jitprov.cli import app
 from jitprov.errors import Final, NotNow, StepError, TryAgain
+from jitprov.ledger.memory_overview import MemoryOverview
+from jitprov.receiver.app import create_app
 from jitprov.settings import PREFIX, Settings
+from jitprov.wiring import RealClock
 
 PAGE = Path(__file__).with_name("reference.md")
 _HEAD = """# Reference
@@ -27,7 +39,7 @@ _ENDS = {NotNow: "waits, spends no attempt", TryAgain: "tries again with backoff
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([_HEAD, *_commands(), "", *_settings(), "", *_codes(), ""])
+    return "\n".join([_HEAD, *_commands(), "", *_settings(), "", *_metrics(), "", *_codes(), ""])
 
 
 def _commands() -> Iterator[str]:
@@ -59,6 +71,36 @@ def _settings() -> Iterator[str]:
     for name, info in Settings.model_fields.items():
         default = "" if isinstance(info.default, SecretStr) or info.default in {None, ""} else f"`{info.default}`"
         yield f"| `{PREFIX}{name.upper()}` | {_plain(default)} | {_plain(info.description or '')} |"
+
+
+def _metrics() -> Iterator[str]:
+    yield "## Metrics\n\nAt `/metrics` of the receiver, in Prometheus' text format; no label is an id or a name.\n"
+    yield "| metric | kind | labels | what it is |\n|---|---|---|---|"
+    for family in text_string_to_metric_families(asyncio.run(_shown())):
+        if family.name.endswith("_created"):  # when counting began: of no use to a reader
+            continue
+        values: dict[str, dict[str, None]] = {}
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                values.setdefault(label, {})[value] = None
+        values.pop("le", None)  # a histogram's own
+        labels = "; ".join(f"`{label}`: {', '.join(each)}" for label, each in values.items())
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield f"| `{name}` | {family.type} | {labels} | {_plain(family.documentation)} |"
+
+
+async def _shown() -> str:
+    """Return what a receiver shows before its first event."""
+    settings = Settings.model_construct(webhook_key=SecretStr("r" * 32))
+    clock = RealClock()
+    ledger, cache = MemoryOverview(clock.now), MemoryCache(time.monotonic)
+    budget = MemoryBudget(BudgetRate.of(settings.api_limit_per_min, headroom=settings.api_headroom), time.monotonic)
+    facts = facts_of(settings, ledger, budget, cache)
+    collectors = [BudgetGauges(budget), AlertGauges(ledger, cache, facts.now)]
+    receiver = create_app(settings, ledger, lambda _: None, collectors=collectors)
+    async with receiver.router.lifespan_context(receiver):
+        text: bytes = receiver.state.measures.text()
+    return text.decode()
 
 
 def _codes() -> Iterator[str]:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from jitprov.domain.ids import is_uuid
 from jitprov.domain.provisioning import Provisioning, State, StepRecord, StepState
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
+from jitprov.ledger.overview import Filter, Overview
 from jitprov.settings import settings
 from jitprov.wiring import make_ledger, make_overview
 
@@ -60,7 +62,9 @@ def list_agents(
     offset: Annotated[int, typer.Option(min=0, help="Leave out the first.")] = 0,
     json_: Json = False,
 ) -> None:
-    """Agents by state, step, error, department or words, first accepted first; and failures by cause, with the fix.
+    """Agents by state, step, error, department or words, and failures by cause, with the fix.
+
+    Who is not ready comes before who is; among both, who was accepted first.
 
     Example: jitprov list --failed --department Seasonal_Retail
     """
@@ -70,7 +74,7 @@ def list_agents(
         list(states), step=step, error=error, department=department, text=text, since=since, ping=ledger.ping
     )
     counts = ledger.count()
-    records = ledger.search(wanted, limit=offset + limit).records[offset:]
+    records = _not_ready_first(ledger, wanted, offset + limit)[offset:]
     meant = replace(wanted, states=(State.FAILED,))
     causes = ledger.causes(meant) if counts[State.FAILED] and State.FAILED in (wanted.states or State) else ()
     if json_:
@@ -84,6 +88,18 @@ def list_agents(
     if causes:
         print_causes(causes)
         err.print("Next: jitprov show ID; or retry all with one cause, as named above")
+
+
+def _not_ready_first(ledger: Overview, wanted: Filter, limit: int) -> list[Provisioning]:
+    states = wanted.states or tuple(State)
+    found: list[Provisioning] = []
+    for part in (
+        [state for state in states if state is not State.READY],
+        [State.READY] if State.READY in states else [],
+    ):
+        if part and len(found) < limit:
+            found += ledger.search(replace(wanted, states=tuple(part)), limit=limit - len(found)).records
+    return found
 
 
 def _list_table(records: Sequence[Provisioning]) -> Table:
@@ -198,9 +214,11 @@ def send(
         emit_json("sent", status=status, answer=answer)
     else:
         out.print(f"{status} {escape(json.dumps(answer))}", soft_wrap=True)
-    if status == 503:  # noqa: PLR2004  HTTP
+        if status == HTTPStatus.ACCEPTED and user_id:
+            err.print(f"Next: jitprov show {user_id.lower()}")
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         leave(Exit.DEPENDENCY_DOWN)
-    if status >= 400:  # noqa: PLR2004  HTTP
+    if status >= HTTPStatus.BAD_REQUEST:
         leave(Exit.ERROR)
 
 

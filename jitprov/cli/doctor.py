@@ -27,6 +27,7 @@ from jitprov.wiring import RULES_REFUSED, make_cache, make_ledger, make_overview
 
 _API_WINDOW_S = 60.0
 _DAY_S = 86_400.0
+_NOT_ASKED = "not asked: what is down above has to be up first"
 
 Health = Literal["ok", "warning", "configuration", "down"]
 _MARKS: dict[Health, str] = {
@@ -148,14 +149,14 @@ def check_doors(chosen: Settings) -> Iterator[Check]:
 
 def check_rules(chosen: Settings) -> Iterator[Check]:
     """Can the rules be read?"""
+    book = load_rules(chosen.rules_file)
+    found = f"{chosen.rules_file or 'the shipped ones'}, {len(book.skill_names())} skills, version {book.rules_version}"
+    yield Check("rules", "ok", found)
     refused = make_cache(chosen).get(RULES_REFUSED)
     if refused is not None:
         cause = refused.decode(errors="replace")
         remedy = "Mend the file where the workers run; until then they go on with the rules of before"
         yield Check("rules of the workers", "configuration", f"a changed file was not taken: {cause}", remedy)
-    book = load_rules(chosen.rules_file)
-    found = f"{chosen.rules_file or 'the shipped ones'}, {len(book.skill_names())} skills, version {book.rules_version}"
-    yield Check("rules", "ok", found)
 
 
 def check_genesys(chosen: Settings) -> Iterator[Check]:
@@ -205,7 +206,9 @@ def examine(chosen: Settings) -> list[Check]:
         try:
             found.extend(check(chosen))
         except DependencyDown as error:
-            found.append(Check(name, "down", str(error), "Start it, or mend its address" + aim_hint(error, chosen)))
+            remedy = "Start it, or mend its address" + aim_hint(error, chosen)
+            told = any(check.remedy == remedy for check in found)
+            found.append(Check(name, "down", _NOT_ASKED, "") if told else Check(name, "down", str(error), remedy))
         except ConfigurationError as error:
             found.append(Check(name, "configuration", str(error), "Mend it and run `jitprov doctor` again"))
         except StepError as error:

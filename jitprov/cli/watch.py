@@ -7,7 +7,6 @@ import io
 import threading
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.cli.progress import Snapshot, draw, take_snapshot
+from jitprov.cli.wanted import Since, instant_of
 from jitprov.domain.provisioning import State
 from jitprov.domain.report import COLUMNS, Share, accepted_since, as_cell, row_of, share_as_json, shares_of
 from jitprov.ledger import Ledger
@@ -27,7 +27,6 @@ from jitprov.settings import settings
 from jitprov.wiring import make_budget, make_ledger
 
 _CAUSES_SHOWN = 5
-_DATE_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,18 +86,16 @@ def report(
     csv_: Annotated[
         Path | None, typer.Option("--csv", help="Write one row per agent to this file; - for standard output.")
     ] = None,
-    since: Annotated[
-        datetime | None, typer.Option(help="Only who was accepted since then, UTC.", formats=_DATE_FORMATS)
-    ] = None,
+    since: Since = "",
     json_: Json = False,
 ) -> None:
     """Who was ready when, how long it took by department, and what failed.
 
-    Example: jitprov report --since 2026-11-24T08:30 --csv today.csv
+    Example: jitprov report --since 2h --csv today.csv
     """
     ledger = make_ledger(settings())
     everyone = ledger.page(limit=max(sum(ledger.count().values()), 1))
-    records = accepted_since(everyone, since.replace(tzinfo=UTC) if since else None)
+    records = accepted_since(everyone, instant_of(since, ledger.ping) if since else None)
     shares = shares_of(records)
     rows = [row_of(record) for record in records]
     if csv_:

@@ -125,6 +125,19 @@ def test_a_list_by_filter(ledger: RedisOverview) -> None:
     assert [len(told("list", "--limit", "2", "--offset", at)["provisionings"]) for at in ("0", "2", "4")] == [2, 2, 1]
 
 
+def test_who_is_not_ready_is_listed_first(ledger: RedisOverview) -> None:
+    """Who waits or failed comes before who is ready, page by page, whoever was accepted first."""
+    [waiting] = told("list", "--state", "accepted")["provisionings"]
+    record = ledger.get(waiting["provisioning_id"])
+    while record and record.state is not State.READY:
+        record = move(ledger, record)
+    opened(ledger)
+    shown = [told("list", "--limit", "2", "--offset", at)["provisionings"] for at in ("0", "2", "4")]
+    states = [record["state"] for page in shown for record in page]
+
+    assert states.index("ready") == len(states) - 1 == 5
+
+
 def test_a_filter_is_previewed_and_changes_nothing(ledger: RedisOverview) -> None:
     """Without --yes a filter tells agents, calls, minutes and causes; nobody is moved, nothing is noted."""
     seen = told("retry", "--error", "skill_unknown")

@@ -73,7 +73,7 @@ def test_the_report_goes_to_a_pipe_and_to_machines() -> None:
     """`--csv -` prints nothing but rows, `--json` shares and rows; nobody since tomorrow ends well."""
     piped = list(csv.DictReader(io.StringIO(run("report", "--csv", "-").stdout)))
     told = json.loads(run("report", "--json").stdout)
-    empty = run("report", "--since", "2999-01-01", "--json")
+    empty = run("report", "--since", "2999-01-01T00:00:00Z", "--json")
 
     assert len(piped) == len(told["agents"]) == told["shares"]["all"]["agents"] == 3
     assert (empty.exit_code, json.loads(empty.stdout)["agents"]) == (0, [])
