@@ -201,7 +201,10 @@ class Settings(BaseSettings):
     )
     station_wait_max_s: float = Field(default=300.0, gt=0, description="Longest total wait for a station to appear.")
     lease_s: float = Field(
-        default=60.0, ge=5, le=280, description="A step's lease; renewed while the step works, so it may be short."
+        default=60.0,
+        ge=5,
+        le=280,
+        description="From a create on; who is silent for a tenth of it, 2 s at least, counts as dead.",
     )
     reconcile_every_s: float = Field(default=5.0, gt=0, le=60, description="Pause between two looks of the reconciler.")
     message_grace_s: float = Field(

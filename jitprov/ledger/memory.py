@@ -153,7 +153,7 @@ class MemoryLedger:
             entry, now = self.store.entries.get(claim.record.provisioning_id), self._now()
             if entry is None or entry.lease != claim.token or not entry.lease_until or entry.lease_until <= now:
                 return False
-            entry.lease_until = entry.due_at = now + timedelta(seconds=lease_s)
+            entry.lease_until = entry.due_at = max(entry.lease_until, now + timedelta(seconds=lease_s))
             return True
 
     def _write(self, entry: Entry, token: str, record: Provisioning, look_after_s: float, *, cancel: bool) -> bool:

@@ -123,9 +123,9 @@ class Ledger(Protocol):
         ...
 
     def still_held(self, claim: Claim, *, lease_s: float) -> bool:
-        """Tell whether the lease is still this claim's, and if so make it last `lease_s` from now.
+        """Tell whether the lease is still this claim's, and if so make it last at least `lease_s` from now.
 
-        Asked right before an effect that must not happen twice.
+        Asked right before an effect that must not happen twice, and now and then while a step works.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from jitprov.domain.provisioning import ON_DEMAND, Findings, Provisioning, Step
 from jitprov.domain.remembering import after_step
 from jitprov.errors import Broken, DataKeyWrong, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
+from jitprov.pipeline.pulse import Pulse
 from jitprov.pipeline.steps import STEPS, Kit
 from jitprov.pipeline.surplus import take_back
 from jitprov.pipeline.telling import Attempt
@@ -45,10 +46,12 @@ class Runner:
         policy: Bounds of patience, in API seconds.
         station_wait_max_s: Longest total wait for a late station, in API seconds.
         chance: Returns 0.0 to 1.0, for jitter.
-        lease_s: Of a step, in real seconds.
+        lease_s: Of a step, in real seconds, from an effect that must not happen twice on.
         grace_s: How long the next message may be on its way, in real seconds.
         time_scale: API seconds per real second.
         steps: What to run for each step.
+        pulse: Keeps a shorter lease alive while a step works, so that a dead worker is missed soon; None claims for
+            `lease_s` at once.
     """
 
     ledger: Ledger
@@ -61,6 +64,7 @@ class Runner:
     grace_s: float
     time_scale: float = 1.0
     steps: Mapping[Step, Callable[[Provisioning, Kit], Findings]] = field(default_factory=lambda: STEPS)
+    pulse: Pulse | None = None
 
     def run(self, provisioning_id: str, step: Step, generation: int, *, token: str) -> Outcome:
         """Run one attempt of a step, if it is due and nobody else's.
@@ -79,8 +83,9 @@ class Runner:
         """
         with attempt() as parts:
             started_s = self.clock.monotonic_s()
+            lease_s = self.pulse.silence_s if self.pulse else self.lease_s
             with self._asking():
-                claim = self.ledger.claim(provisioning_id, step, generation, token=token, lease_s=self.lease_s)
+                claim = self.ledger.claim(provisioning_id, step, generation, token=token, lease_s=lease_s)
             if isinstance(claim, Denied):
                 return self._turned_away(claim, provisioning_id, step)
             if claim.record.cancel_asked:
@@ -94,7 +99,8 @@ class Runner:
         with span(f"step {step}", Kind.CONSUMER, of=claim.record.provisioning_id, **told.attributes()) as traced:
             began_s = self.clock.monotonic_s()
             try:
-                outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
+                with self.pulse.beating(claim) if self.pulse else nullcontext():
+                    outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
                 wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
                 memory = after_step(claim.memory, claim.record, after, claim.now)
                 with self._asking():

@@ -27,6 +27,7 @@ from jitprov.pipeline.chain import BEGUN, enqueue, wait_for_a_turn
 from jitprov.pipeline.grants import Grants
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
+from jitprov.pipeline.pulse import Pulse, silence_s
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import Kit
 from jitprov.settings import settings
@@ -39,6 +40,8 @@ COUNTDOWN_MAX_S = 120.0
 _LEDGER_AWAY_S = 5.0
 # As the commands of jitprov end.
 _CONFIGURATION = 5
+# A step that runs for longer hangs: above the time limit of celeryconfig.py, which threads do not have.
+_STEP_MAX_S = 120.0
 _log = logging.getLogger(__name__)
 
 
@@ -78,6 +81,11 @@ def make_runner(kept: Services) -> Runner:
         station_wait_max_s=chosen.station_wait_max_s,
         chance=kept.chance,
         lease_s=chosen.lease_s,
+        pulse=Pulse(
+            lambda claim, lease_s: kept.ledger.still_held(claim, lease_s=lease_s),
+            silence_s=silence_s(chosen.lease_s),
+            longest_s=_STEP_MAX_S,
+        ),
         grace_s=chosen.message_grace_s,
         time_scale=chosen.time_scale,
     )

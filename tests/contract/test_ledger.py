@@ -279,6 +279,8 @@ def test_a_lease_that_ran_out_goes_to_the_next(kept: Kept) -> None:
     assert not kept.ledger.still_held(first, lease_s=10)
     assert not kept.ledger.record(first, moves.advance(first.record, first.now, Findings()), look_after_s=1)
     assert kept.ledger.still_held(second, lease_s=10)
+    assert kept.ledger.still_held(second, lease_s=0.01), "a renewal makes no lease shorter"
+    assert kept.ledger.still_held(second, lease_s=10)
 
 
 def test_a_lease_that_ran_out_is_no_longer_held(kept: Kept) -> None:

@@ -67,3 +67,31 @@ def test_a_worker_that_waits_for_a_slot_stops_at_once(parts: RealParts) -> None:
     assert isinstance(claimed, Claim)
     budget.close()
     ledger.close()
+
+
+def test_the_agents_of_a_dead_worker_go_on_within_seconds(parts: RealParts) -> None:
+    """Killed while it waits for a slot, a worker is missed by its silence, long before a lease would run out."""
+    lease_s = 60.0
+    parts.settings |= {"JITPROV_LEASE_S": str(lease_s), "JITPROV_WORKER_CONCURRENCY": "1"}
+    rate = BudgetRate.of(300, headroom=0.02, time_scale=20)
+    budget = RedisBudget.connect(parts.redis.url, "jitprov:", owner="sandbox-client", rate=rate)
+    ledger = parts.ledger()
+    (user,), _ = parts.sandbox.control.sign_in_silently(1, departments=["Seasonal_Retail"])
+    opening = an_opening(user_id=str(user["id"]))
+    ledger.accept([opening], look_after_s=0.5)
+    budget.hold(reason="a test")
+    parts.start("reconciler", until="reconciled")
+    first = parts.worker()
+    wait_until(lambda: ended(ledger, opening.user_id, State.RUNNING), within_s=30)
+    parts.worker("--hostname", "second@%h")
+
+    parts.end(first)
+    killed_s = time.monotonic()
+    budget.resume()
+    wait_until(lambda: ended(ledger, opening.user_id, State.READY), within_s=60)
+    took_s = time.monotonic() - killed_s
+    budget.close()
+    ledger.close()
+
+    assert took_s < lease_s / 2  # some eight seconds; the rest is for a busy machine
+    assert "lease_lost" in parts.logs()

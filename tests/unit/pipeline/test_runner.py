@@ -32,6 +32,7 @@ from jitprov.errors import (
 from jitprov.genesys.payloads import PhoneSetup, phone_name
 from jitprov.ledger import Claim, Denied
 from jitprov.ledger.memory import MemoryLedger
+from jitprov.pipeline.pulse import Pulse
 from jitprov.pipeline.runner import Runner
 from jitprov.pipeline.steps import STEPS, Kit
 
@@ -97,6 +98,11 @@ class Bench:
         assert record is not None
         return record
 
+    def lease_ends_in_s(self) -> float:
+        entry = self.ledger.store.entries[self.id]
+        assert entry.lease_until is not None
+        return (entry.lease_until - self.clock.now()).total_seconds()
+
     def change(self, move: Callable[..., Provisioning], *told: Any) -> None:
         record = self.record()
         assert self.ledger.change(record, move(record, self.clock.now(), *told), look_after_s=GRACE_S)
@@ -105,6 +111,24 @@ class Bench:
 @pytest.fixture
 def bench(clock: FixedClock) -> Bench:
     return Bench(clock)
+
+
+def test_a_dead_worker_is_missed_soon_but_for_what_it_may_have_made(bench: Bench) -> None:
+    """A step holds its right as long as a sign of life lasts; from a create on, as long as the create may take."""
+    pulse = Pulse(lambda *_: None, silence_s=LEASE_S / 10, longest_s=600.0)
+    ends = []
+
+    def dies(record: Provisioning, kit: Kit) -> Findings:
+        ends.append(bench.lease_ends_in_s())
+        kit.hold()
+        ends.append(bench.lease_ends_in_s())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(dies, pulse=pulse)
+    pulse.close()
+
+    assert ends == [pytest.approx(LEASE_S / 10), pytest.approx(LEASE_S)]
 
 
 # --- ends ---------------------------------------------------------------------------------------------------
