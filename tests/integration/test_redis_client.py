@@ -119,3 +119,13 @@ def test_closing_ends_the_connections(redis_url: str) -> None:
         client.close()
 
         assert held not in {int(each["id"]) for each in watching.client_list()}
+
+
+def test_a_server_that_does_not_know_a_script_is_told_it(client: RedisClient) -> None:
+    """The first call, and the first after a restart, cost two more round trips; the answer is the same."""
+    script = client.register_script("return {KEYS[1], ARGV[1], #ARGV}")
+
+    first = script(keys=["a"], args=["b", 1])
+    client.script_flush()
+
+    assert first == script(keys=["a"], args=["b", 1]) == ["a", "b", 2]
