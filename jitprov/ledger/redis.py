@@ -298,8 +298,10 @@ class RedisLedger:
         found_more = record.findings != seen.findings
         sealed = sealed_findings(record, self._seals) if found_more else ""
         profile = record.findings.profile
-        email = profile.email if profile and found_more else ""
-        department = profile.department if profile and found_more else ""
+        # What an agent is found by follows from the profile alone, and was written with it.
+        fresh = profile if profile != seen.findings.profile else None
+        email = fresh.email if fresh else ""
+        department = fresh.department if fresh else ""
         signs = signs_of(record)
         return bool(
             self._run["write"](
