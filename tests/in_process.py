@@ -103,7 +103,7 @@ def in_process(
         "JITPROV_REDIS_URL": redis_url,
         "JITPROV_KEY_PREFIX": key_prefix,
         "JITPROV_API_URL": sandbox.base_url,
-        "JITPROV_TIME_SCALE": "60",
+        "JITPROV_TIME_SCALE": "1",
         "JITPROV_API_LIMIT_PER_MIN": "100000",
         "JITPROV_CLIENT_ID": "sandbox-client",
         "JITPROV_CLIENT_SECRET": "sandbox-secret",

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     REFUSING = "refusing"
     LEDGER = "ledger"
     DATA_KEY = "data_key"
+    DRIFT = "drift"
 
 
 #: Failures and refusals are counted over this many minutes that are not over yet, or just are.
@@ -79,6 +80,7 @@ class Facts:
         republished: Chains sent again in the window.
         answers: The receiver's answers in the window, by status.
         sealed: Agents who wait for a worker with the right data key.
+        drift: What the last look for drift counted; empty before any.
     """
 
     at: datetime
@@ -95,6 +97,7 @@ class Facts:
     republished: int = 0
     answers: Mapping[int, int] = field(default_factory=dict)
     sealed: int = 0
+    drift: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def refused(self) -> Mapping[int, int]:
@@ -112,6 +115,7 @@ def found(facts: Facts, bounds: Bounds) -> dict[Kind, str]:
         Kind.BUSY: _busy(facts, bounds),
         Kind.REFUSING: _refusing(facts, bounds),
         Kind.DATA_KEY: _sealed(facts),
+        Kind.DRIFT: _drifted(facts),
     }
     return {kind: text for kind, text in texts.items() if text}
 
@@ -170,6 +174,16 @@ def _sealed(facts: Facts) -> str:
     return (
         f"{facts.sealed} agents wait: a worker's JITPROV_DATA_KEY does not open what was found of them. "
         "Next: jitprov doctor"
+    )
+
+
+def _drifted(facts: Facts) -> str:
+    differ, going = facts.drift.get("differ", 0), facts.drift.get("roles_that_go", 0)
+    if not differ and not going:
+        return ""
+    return (
+        f"{differ} of {facts.drift.get('agents', 0)} agents are not as the rules want, {going} roles are not asserted "
+        "by the identity provider and go. Next: jitprov drift"
     )
 
 

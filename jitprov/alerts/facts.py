@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from jitprov.alerts import tallies
 from jitprov.alerts.conditions import WINDOW_MIN, Bounds, Facts
+from jitprov.alerts.drift_watch import last_look
 from jitprov.alerts.schedule import Schedule
 from jitprov.budget import BudgetState
 from jitprov.cache import Cache
@@ -49,6 +50,7 @@ class FactsOf:
         before, now = self.ledger.curve(None, [at - timedelta(minutes=WINDOW_MIN), at])
         failed = max(0, now.failed - before.failed)
         meter = self.meter()
+        looked = last_look(self.cache)
         full_looks, republished = tallies.looks(self.cache, at)
         return Facts(
             at=at,
@@ -65,6 +67,7 @@ class FactsOf:
             republished=republished,
             answers=tallies.answers(self.cache, at),
             sealed=sum(cause.count for cause in self.ledger.causes(_SEALED)),
+            drift=looked.counts if looked else {},
         )
 
     def _codes(self) -> list[tuple[str, int]]:

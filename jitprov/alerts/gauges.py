@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from jitprov.alerts import bell
 from jitprov.alerts.conditions import Facts, Kind
+from jitprov.alerts.drift_watch import last_look
 from jitprov.alerts.keeper import ALERTS
 from jitprov.cache import Cache
 from jitprov.errors import DependencyDown
@@ -81,5 +82,13 @@ class AlertGauges(Collector):
         yield GaugeMetricFamily("jitprov_recently_answered", "Deliveries in 5 minutes.", sum(facts.answers.values()))
         yield GaugeMetricFamily("jitprov_recently_refused", "Deliveries refused in 5 minutes.", refused)
         yield GaugeMetricFamily("jitprov_reconciler_up", "Whether a reconciler looked lately.", float(facts.looks))
+        looked = last_look(self._cache)
+        if looked:
+            drift = GaugeMetricFamily("jitprov_drift", "What the last look for drift counted.", labels=["what"])
+            for what, number in looked.counts.items():
+                drift.add_metric([what], number)
+            yield drift
+            age_s = (standing.now - looked.at).total_seconds()
+            yield GaugeMetricFamily("jitprov_drift_age_seconds", "Since the last look for drift.", age_s)
         republished = float(facts.republished)
         yield GaugeMetricFamily("jitprov_recently_republished", "Chains sent again in 5 minutes.", republished)

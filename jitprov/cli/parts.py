@@ -141,7 +141,7 @@ def _become_celery(*args: str) -> None:
 
 
 def reconciler() -> None:
-    """Republishes what the broker lost, rings when something is wrong, finds missed events where that is set.
+    """Republishes what the broker lost, rings when something is wrong, finds missed events and drift where that is set.
 
     Any number may run, one looks at a time.
 
@@ -168,13 +168,15 @@ def reconciler() -> None:
     )
     ringing.start()
     missed = _look_for_missed(chosen, stop)
+    drift = _look_for_drift(chosen, stop)
     looking = Reconciler(ledger, look_into_broker, enqueue_again, grace_s=chosen.message_grace_s)
     told = look_teller(cache, ledger.ping, batch=looking.batch)
     keep = timedelta(days=chosen.keep_ended_days)
     run_forever(looking, cache, stop, every_s=chosen.reconcile_every_s, keep=keep, told=told)
     ringing.join(timeout=_LAST_WORD_S)
-    if missed:
-        missed.join(timeout=_LAST_WORD_S)
+    for looking_on in (missed, drift):
+        if looking_on:
+            looking_on.join(timeout=_LAST_WORD_S)
 
 
 def _look_for_missed(chosen: Settings, stop: threading.Event) -> threading.Thread | None:
@@ -199,6 +201,26 @@ def _look_for_missed(chosen: Settings, stop: threading.Event) -> threading.Threa
     )
     kept = {"every_s": chosen.missed_every_s}
     thread = threading.Thread(target=missed.run_forever, args=(rounds, stop), kwargs=kept, name="missed", daemon=True)
+    thread.start()
+    return thread
+
+
+def _look_for_drift(chosen: Settings, stop: threading.Event) -> threading.Thread | None:
+    """Start what looks how far agents have drifted, where the settings ask for it."""
+    if not chosen.drift_every_s:
+        return None
+    from jitprov.alerts.drift_watch import DriftWatch, run_forever  # noqa: PLC0415
+    from jitprov.pipeline.drift import everybody  # noqa: PLC0415
+    from jitprov.wiring import make_services  # noqa: PLC0415
+
+    kept = make_services(chosen)
+    watch = DriftWatch(
+        find=lambda: everybody(kept),
+        cache=kept.cache,
+        now=kept.ledger.ping,
+        every=timedelta(seconds=chosen.drift_every_s),
+    )
+    thread = threading.Thread(target=run_forever, args=(watch, stop), name="drift", daemon=True)
     thread.start()
     return thread
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from jitprov.domain.agent import Profile
 from jitprov.domain.asserted_roles import RoleFinding, Verdict, compare_roles
-from jitprov.pipeline.comparison import Compared
+from jitprov.pipeline.comparison import Compared, Comparison
 from jitprov.rules.engine import RuleBook
+from jitprov.wiring import Services
 
 Asserted = Mapping[str, frozenset[str]]
 
@@ -71,6 +72,18 @@ class Drift:
     def calls_per_1000(self) -> int:
         """How many calls a thousand agents take at this rate."""
         return round(self.calls * 1000 / len(self.compared)) if self.compared else 0
+
+
+def everybody(kept: Services) -> Drift:
+    """Compare every active agent with the rules in force, without asking about single agents.
+
+    Raises:
+        StepError: The organization cannot be read now.
+    """
+    book, before = kept.rules.in_force(), kept.holdings.calls_made
+    comparison = Comparison(book, kept.catalogue, kept.belongings, kept.actual_reader())
+    compared = comparison.compare(list(kept.holdings.active_users()), thorough=False)
+    return Drift(compared, role_findings(compared, book), kept.holdings.calls_made - before)
 
 
 def role_findings(compared: Sequence[Compared], book: RuleBook, asserted: Asserted | None = None) -> list[RoleFinding]:

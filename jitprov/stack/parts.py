@@ -169,9 +169,11 @@ def _sandbox_part(place: _Place, sandbox: SandboxPlan) -> Part:
 
 
 def _secrets_of(name: str, settings: Settings) -> frozenset[str]:
-    # Who reads audits needs a token; who does not gets none.
-    reads_audits = name == "reconciler" and settings.missed_every_s > 0
-    return _SECRETS_OF[name] | ({"client_secret"} if reads_audits else set())
+    # Who reads audits, or how agents have drifted, needs a token; who does not gets none.
+    reads = name == "reconciler" and (settings.missed_every_s > 0 or settings.drift_every_s > 0)
+    opens = name == "reconciler" and settings.drift_every_s > 0
+    more = ({"client_secret"} if reads else set()) | ({"data_key", "data_key_old"} if opens else set())
+    return _SECRETS_OF[name] | more
 
 
 class _Place:

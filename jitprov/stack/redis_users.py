@@ -81,7 +81,9 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         _LEDGER,
         _BY_EVENT,
         "{prefix}quarantine:*",
-        "{prefix}cache:reconciler:* {prefix}flight:reconciler {prefix}flight:reconciler:missed",
+        "{prefix}cache:reconciler:* {prefix}flight:reconciler {prefix}flight:reconciler:*",
+        # Ids by name, to know how agents have drifted where that is set.
+        "{prefix}cache:catalogue:* {prefix}flight:catalogue:*",
         # The meter, to show it; and with the access token, sealed with the client's secret, to read audits where
         # that is set and the secret given.
         "{prefix}cache:alerts {prefix}flight:alerts {prefix}budget:* {prefix}cache:token:* {prefix}flight:token:*",

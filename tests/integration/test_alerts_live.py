@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 RULES = yaml.safe_load((PROJECT / "deploy/prometheus/rules.yml").read_text())
 SCRAPING = yaml.safe_load((PROJECT / "deploy/prometheus/prometheus.yml").read_text())
 DASHBOARD = json.loads((PROJECT / "deploy/grafana/jitprov.json").read_text())
-RECEIVER_KINDS = {"silence", "failures", "circuit", "paused", "busy", "refusing", "ledger"}
+RECEIVER_KINDS = {"silence", "failures", "circuit", "paused", "busy", "refusing", "ledger", "drift", "data_key"}
 
 
 def rules() -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ roles_written: sign_in
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxThread]:
-    with SandboxThread(SandboxOptions(time_scale=60, limit_per_min=100_000)) as running:
+    with SandboxThread(SandboxOptions(limit_per_min=100_000)) as running:
         yield running
 
 
