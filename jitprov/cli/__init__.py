@@ -12,6 +12,7 @@ from jitprov.cli import (
     acts,
     agents,
     budget,
+    checks,
     demo,
     doctor,
     drift,
@@ -79,7 +80,7 @@ def main() -> None:
     except ConfigurationError as error:
         end_with_error(escape(str(error)), Exit.CONFIGURATION)
     except DependencyDown as error:
-        end_with_error(escape(str(error) + doctor.aim_hint(error, settings())), Exit.DEPENDENCY_DOWN)
+        end_with_error(escape(str(error) + checks.aim_hint(error, settings())), Exit.DEPENDENCY_DOWN)
     except JitprovError as error:
         end_with_error(escape(str(error)), Exit.ERROR)
     except KeyboardInterrupt:

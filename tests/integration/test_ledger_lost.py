@@ -10,7 +10,8 @@ import pytest
 import requests
 from redis import Redis
 
-from jitprov.cli.doctor import acknowledge, check_ledger
+from jitprov.cli.checks import check_ledger
+from jitprov.cli.doctor import acknowledge
 from jitprov.domain.provisioning import State, Step
 from jitprov.errors import ConfigurationError
 from jitprov.ledger.book import Book

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from builders import a_failure, a_profile, a_provisioning
 from jitprov.cli import agents
-from jitprov.cli.doctor import aim_hint
+from jitprov.cli.checks import aim_hint
 from jitprov.domain.provisioning import Findings, State
 from jitprov.errors import DependencyDown
 from jitprov.settings import Settings
