@@ -191,6 +191,9 @@ class FakeOrganization:
         rated = {language.language_id: language.proficiency for language in languages}
         self._call(lambda: self.agents[user_id].languages.update(rated), "patch_languages", user_id, rated)
 
+    def remove_language(self, user_id: str, language_id: str) -> None:
+        self._call(lambda: self.agents[user_id].languages.pop(language_id, None), "remove_language", language_id)
+
     def put_utilization(self, user_id: str, shares: Sequence[MediaShare]) -> None:
         def apply() -> None:
             self.agents[user_id].shares = tuple(shares)

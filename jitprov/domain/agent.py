@@ -111,9 +111,10 @@ class WantedState:
 
     Attributes:
         rules: Names of the rules that gave it, in the order of the file; none for one whom no rule covers.
-        mode: `merge` adds and re-rates, `replace` leaves exactly these skills. All else is added, never taken.
+        mode: `merge` adds and re-rates, `replace` leaves exactly these skills, and these languages where there are any.
+            All else is added, never taken.
         phone: False for agents who need none.
-        languages: Added and re-rated: the API has no replacing of languages.
+        languages: See `mode`.
         utilization: Of the media that the rules name; empty leaves the organization's.
         division: Where the agent belongs; None leaves the agent where they are.
         roles: To be granted.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from jitprov.domain.actual import ANY_DIVISION, Actual
 from jitprov.domain.agent import MediaShare, Profile, RatedLanguage, RatedSkill, WantedState
-from jitprov.domain.skills import complete_shares, diff_languages, diff_skills
+from jitprov.domain.skills import complete_shares, diff_languages, diff_skills, extra_languages
 
 What = Literal["skill", "language", "utilization", "division", "role", "group", "queue", "phone", "station"]
 How = Literal["give", "rate", "take", "set", "move", "make"]
@@ -32,6 +32,7 @@ _ROUTES: Mapping[str, tuple[str, str]] = {
     "phone": ("POST", "/api/v2/telephony/providers/edges/phones"),
     "station": ("PUT", "/api/v2/users/{userId}/station/defaultstation/{stationId}"),
 }
+_TAKE_LANGUAGE = "/api/v2/users/{userId}/routinglanguages/{languageId}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,8 @@ def _skills(wanted: WantedState, profile: Profile) -> tuple[list[Change], list[C
     calls = [_call("skill", part=part) for part in range(1, parts + 1)]
     if wanted.mode == "replace":
         kept = {skill.skill_id for skill in wanted.skills}
-        changes += [
-            Change("skill", skill.name, "take", f"{skill.proficiency:g}")
-            for skill in profile.skills
-            if skill.skill_id not in kept
-        ]
+        extra = (skill for skill in profile.skills if skill.skill_id not in kept)
+        changes += [Change("skill", skill.name, "take", f"{skill.proficiency:g}") for skill in extra]
         # A second PUT would replace the first: what goes beyond one call is added.
         calls[0] = Call("PUT", calls[0].route)
     return changes, calls
@@ -226,8 +224,11 @@ def _skills(wanted: WantedState, profile: Profile) -> tuple[list[Change], list[C
 def _languages(wanted: WantedState, profile: Profile) -> tuple[list[Change], list[Call]]:
     sent = diff_languages(wanted.languages, profile.languages)
     held = {language.language_id: language for language in profile.languages}
+    extra = extra_languages(wanted, profile.languages)
     changes = [_rated("language", language, held.get(language.language_id)) for language in sent]
-    return changes, [_call("language", part=part) for part in range(1, -(-len(sent) // RATED_PER_CALL) + 1)]
+    changes += [Change("language", language.name, "take", f"{language.proficiency:g}") for language in extra]
+    calls = [_call("language", part=part) for part in range(1, -(-len(sent) // RATED_PER_CALL) + 1)]
+    return changes, calls + [Call("DELETE", _TAKE_LANGUAGE, part=part) for part in range(1, len(extra) + 1)]
 
 
 def _rated(what: What, wanted: RatedSkill | RatedLanguage, held: RatedSkill | RatedLanguage | None) -> Change:

@@ -28,6 +28,14 @@ def diff_languages(wanted: Iterable[RatedLanguage], held: Iterable[RatedLanguage
     return tuple(language for language in wanted if rated.get(language.language_id) != language.proficiency)
 
 
+def extra_languages(wanted: WantedState, held: Iterable[RatedLanguage]) -> tuple[RatedLanguage, ...]:
+    """Return the languages that replacing takes away: none in `merge` mode, nor where the rules name no language."""
+    if wanted.mode != "replace" or not wanted.languages:
+        return ()
+    kept = {language.language_id for language in wanted.languages}
+    return tuple(language for language in held if language.language_id not in kept)
+
+
 def complete_shares(wanted: Iterable[MediaShare], usual: Mapping[str, MediaShare]) -> tuple[MediaShare, ...]:
     """Return wanted utilization with what the rules leave open filled in from the organization's.
 

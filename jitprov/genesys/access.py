@@ -89,6 +89,18 @@ class AccessClient:
         for start in range(0, len(languages), LANGUAGES_PER_PATCH):
             self._write("PATCH", path, languages_body(languages[start : start + LANGUAGES_PER_PATCH]))
 
+    def remove_language(self, user_id: str, language_id: str) -> None:
+        """Take a routing language from one user; one that the user does not have is fine. Safe to repeat.
+
+        Source: DELETE /api/v2/users/{userId}/routinglanguages/{languageId}, routing:skill:assign or
+        routing:language:assign. Cost: 1.
+        """
+        path = f"/api/v2/users/{checked(user_id)}/routinglanguages/{checked(language_id)}"
+        try:
+            self._transport.request("DELETE", path, safe=True)
+        except NotFound:
+            return
+
     def get_organization_utilization(self) -> dict[str, MediaShare]:
         """Return what agents handle at once who have nothing of their own, by media.
 

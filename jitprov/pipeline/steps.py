@@ -13,7 +13,7 @@ from typing import Literal
 from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step
-from jitprov.domain.skills import complete_shares, diff_languages, diff_skills
+from jitprov.domain.skills import complete_shares, diff_languages, diff_skills, extra_languages
 from jitprov.errors import AgentGone, NameUnknown, NotYetConsistent, Refused, SkillUnknown, StationLate
 from jitprov.genesys.access import AccessClient
 from jitprov.genesys.belongings import Belongings
@@ -107,8 +107,10 @@ def patch_skills(record: Provisioning, kit: Kit) -> Findings:
 
 
 def _replaced(wanted: WantedState, memory: Memory) -> Given:
-    """Return the skills that jitprov gave before and that replacing took away."""
+    """Return the skills and languages that jitprov gave before and that replacing took away."""
     gone = Given(skills=memory.given.skills) - Given(skills=wanted.skills)
+    if wanted.languages:
+        gone += Given(languages=memory.given.languages) - Given(languages=wanted.languages)
     return gone if wanted.mode == "replace" else Given()
 
 
@@ -121,6 +123,9 @@ def _send_skills(record: Provisioning, kit: Kit, wanted: WantedState) -> None:
     languages = diff_languages(wanted.languages, _profile(record).languages)
     if languages:
         kit.access.patch_languages(record.user_id, languages)
+    # The API has no replacing of languages: one call for each that is too many.
+    for language in extra_languages(wanted, _profile(record).languages):
+        kit.access.remove_language(record.user_id, language.language_id)
 
 
 def _resolved(wanted: WantedState, kit: Kit) -> WantedState:

@@ -20,7 +20,7 @@
     tests:                  profiles with what they must get, tried by `jitprov rules test`
 
 `mode: merge` adds and re-rates, and leaves what an agent has beyond the rules; `mode: replace` lets agents have exactly
-the skills that the rules give, and leaves all else.
+the skills that the rules give, and exactly the languages where they give any, and leaves all else.
 
 With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
 division, mode, phone or priority, the one that stands first in the file counts.
@@ -90,7 +90,10 @@ class When(Part):
 class Defaults(Given):
     """Mode and phone for rules that leave them out; with the rest, what `unmatched: defaults` gives."""
 
-    mode: Mode = Field(default="merge", description="merge adds and re-rates; replace leaves exactly these skills.")
+    mode: Mode = Field(
+        default="merge",
+        description="merge adds and re-rates; replace leaves exactly these skills, and languages if any.",
+    )
     phone: PhoneWish = Field(default=True, description="Whether agents get a WebRTC phone, and which: {site, base}.")
 
 

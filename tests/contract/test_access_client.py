@@ -171,6 +171,19 @@ def test_languages_are_added_and_rated_anew(house: House) -> None:
     assert set(house.genesys.get_user(user_id).languages) == {french, polish}
 
 
+def test_a_language_is_taken_away_and_may_be_gone(house: House) -> None:
+    """One language goes and the others stay; taking it again does no harm."""
+    [user_id] = house.users(1)
+    ids = house.access.list_named("languages")
+    french, polish = (RatedLanguage(name, 1.0, ids[name]) for name in ("French", "Polish"))
+    house.access.patch_languages(user_id, [french, polish])
+
+    for _ in range(2):
+        house.access.remove_language(user_id, polish.language_id)
+
+    assert house.genesys.get_user(user_id).languages == (french,)
+
+
 def test_utilization_is_set_and_the_organization_is_known(house: House) -> None:
     """An agent gets exactly what is said; the organization's own is read by media."""
     [user_id] = house.users(1)

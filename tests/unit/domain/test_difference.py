@@ -75,7 +75,8 @@ def mended(wanted: WantedState, actual: Actual) -> Actual:
     """Return what an agent has once all was done, told without the code under test."""
     skills: dict[str, Any] = {} if wanted.mode == "replace" else {each.skill_id: each for each in actual.profile.skills}
     skills |= {each.skill_id: each for each in wanted.skills}
-    languages = {each.language_id: each for each in (*actual.profile.languages, *wanted.languages)}
+    kept = () if wanted.mode == "replace" and wanted.languages else actual.profile.languages
+    languages = {each.language_id: each for each in (*kept, *wanted.languages)}
     shares = {each.media: each for each in complete_shares(wanted.utilization, USUAL)}
     return Actual(
         replace(
@@ -108,10 +109,14 @@ def test_changes_are_what_mending_changes(wanted: WantedState, actual: Actual) -
     after = mended(wanted, actual)
     before_skills = {(each.skill_id, each.proficiency) for each in actual.profile.skills}
     after_skills = {(each.skill_id, each.proficiency) for each in after.profile.skills}
+    before_languages = {(each.language_id, each.proficiency) for each in actual.profile.languages}
+    after_languages = {(each.language_id, each.proficiency) for each in after.profile.languages}
     named = [(change.what, change.name) for change in differ(wanted, actual, USUAL).changes]
 
     assert len(set(named)) == len(named)
     assert {name for what, name in named if what == "skill"} == {name for name, _ in before_skills ^ after_skills}
+    languages = {name for what, name in named if what == "language"}
+    assert languages == {name for name, _ in before_languages ^ after_languages}
     assert {name for what, name in named if what == "queue"} == (after.queues or set()) - (actual.queues or set())
     assert ("division" in dict(named)) == (after.profile.division_id != actual.profile.division_id)
     assert ("phone" in dict(named)) == (len(after.phones or ()) > len(actual.phones or ()))

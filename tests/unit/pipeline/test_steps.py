@@ -596,6 +596,22 @@ def test_languages_ride_along_and_cost_nothing_when_they_are_there(org: FakeOrga
     assert org.calls == [("patch_languages", agent.profile.user_id, {"id-of-German": 2.0})]
 
 
+def test_replacing_takes_languages_that_are_too_many(org: FakeOrganization) -> None:
+    """In replace mode each language beyond the rules' goes by a call of its own; where they name none, all stay."""
+    french, german = RatedLanguage("French", 3.0, "id-of-French"), RatedLanguage("German", 2.0, "id-of-German")
+    agent = org.add(a_profile(languages=(french, german)))
+    for mode, languages, taken in (
+        ("merge", (french,), []),
+        ("replace", (), []),
+        ("replace", (french,), [("remove_language", "id-of-German")]),
+    ):
+        org.calls.clear()
+        wanted = WantedState(mode=mode, languages=languages)  # type: ignore[arg-type]  # one of the two
+        steps.patch_skills(a_record(agent, Step.PATCH_SKILLS, wanted=wanted), a_kit(org))
+
+        assert org.calls == taken
+
+
 @pytest.mark.parametrize(
     ("shares", "sent"),
     [
