@@ -70,7 +70,7 @@ test-e2e: setup ## The commands as a user starts them
 	@$(PY) -m pytest tests/e2e $(PYTEST_ARGS)
 
 .PHONY: test-browser
-test-browser: setup chromium ## The board in Debian's chromium, over real parts; a minute and a half
+test-browser: setup chromium ## Board and Flower in Debian's chromium, over real parts; two minutes
 	@$(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 .PHONY: screenshots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -13,7 +14,9 @@ from jitprov.domain.provisioning import State
 from own_redis import wait_until
 from running import ended
 
-LONG_MS = 60_000
+pytestmark = pytest.mark.timeout(400)
+
+LONG_MS = 150_000
 
 
 def accessible(page: Page, part: str) -> list[str]:
@@ -28,7 +31,7 @@ def a_failed_agent(morning: Morning) -> str:
     sent = requests.post(f"{morning.url}/events", json=events, headers={"X-API-Key": "w" * 40}, timeout=30)
     assert sent.status_code == 202, sent.text
     ledger = morning.parts.ledger()
-    wait_until(lambda: ended(ledger, user["id"], State.FAILED), within_s=60)
+    wait_until(lambda: ended(ledger, user["id"], State.FAILED), within_s=150)
     failed = ledger.find(user["id"])
     ledger.close()
     assert failed is not None
