@@ -18,7 +18,7 @@ from celery.exceptions import Ignore, Reject
 from jitprov import logs
 from jitprov.celery import app
 from jitprov.domain.ids import parse_task_id
-from jitprov.domain.outcomes import Done, Fail, Outcome, Retry, Skip, Snooze
+from jitprov.domain.outcomes import Done, Outcome, Retry, Skip, Snooze
 from jitprov.domain.provisioning import EVERY_STEP, Step
 from jitprov.errors import ConfigurationError, DependencyDown
 from jitprov.genesys.shelf import Shelf
@@ -147,8 +147,8 @@ def act(task: Task, outcome: Outcome) -> None:
             raise Reject(f"{failure.code}: {failure.message}", requeue=True)
         case Snooze(wait_s, failure) | Retry(wait_s, failure):
             _wait(task, wait_s, f"{failure.code}: {failure.message}")
-        case Fail(failure):
-            raise ProvisioningFailed(failure.told(task.request.id))
+        case _:
+            raise ProvisioningFailed(outcome.failure.told(task.request.id))
 
 
 def _register(step: Step) -> None:
