@@ -65,12 +65,12 @@ def _phones(scene: Scene, user_id: str) -> list[str]:
     return [str(phone["id"]) for phone in user["phones"]]
 
 
-@pytest.mark.parametrize("where", ["held", "headers"])
-def test_who_wakes_before_the_look_sends_nothing(make_scene: MakeScene, tmp_path: Path, where: str) -> None:
+@pytest.mark.parametrize(("where", "told"), [("held", '"slot_missed"'), ("headers", '"stood_still"')])
+def test_who_wakes_before_the_look_sends_nothing(make_scene: MakeScene, tmp_path: Path, where: str, told: str) -> None:
     """A worker that stood still with the lease in hand looks at the clocks, and its create never leaves."""
     scene = make_scene(False)
     user_id, _ = _wakes_late(scene, where, tmp_path)
-    wait_until(lambda: '"stood_still"' in scene.parts.logs(), within_s=20)
+    wait_until(lambda: told in scene.parts.logs(), within_s=20)
 
     (other,) = scene.accept()
     scene.send(other)
