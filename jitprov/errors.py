@@ -14,6 +14,7 @@
         │   ├── RateLimited       the API answered 429
         │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
+        │   ├── ProfileIncomplete no department and no title yet: an update event, or the time, ends the wait
         │   ├── PartAway          Redis was away in the middle of a step, or too busy
         │   ├── DataKeyWrong      this worker's key does not open what lies sealed of the agent
         │   ├── WorkerStops       this worker was told to stop while the step waited
@@ -123,11 +124,13 @@ class NotNow(StepError):
             waited for holds up everybody, so that nobody must fail one by one for it.
         keeps_its_place: True when the wait was spent in place already: the message goes back to the front of its
             queue, so that who came first is still first when it goes on.
+        parks: True when an event may end the wait before its time.
     """
 
     code = "not_now"
     fails_in_time: ClassVar[bool] = False
     keeps_its_place: ClassVar[bool] = False
+    parks: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -179,6 +182,17 @@ class StationLate(NotNow):
     code = "station_late"
     fails_in_time = True
     default_remedy = "Look at the phone in Genesys Cloud, then: jitprov retry ID"
+
+
+class ProfileIncomplete(NotNow):
+    """Neither department nor title is filled in yet, and the rules look at them."""
+
+    code = "profile_incomplete"
+    parks = True
+    default_remedy = (
+        "Fill in department or title in Genesys Cloud: its update event lets it go on at once. After "
+        "JITPROV_PROFILE_WAIT_MAX_S the rules decide as they are (`unmatched`)."
+    )
 
 
 class PartAway(NotNow):

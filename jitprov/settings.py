@@ -180,7 +180,18 @@ class Settings(BaseSettings):
     )
     body_max_bytes: int = Field(default=1_048_576, ge=1024, le=8_388_608, description="Larger bodies get 413.")
     start_entity_types: Words = Field(default=("User",), description="Entity types whose events start a provisioning.")
-    start_actions: Words = Field(default=("Create",), description="Actions that start a provisioning.")
+    start_actions: Words = Field(
+        default=("Create", "Restore", "RestoreDeleted"),
+        description="Actions that start a provisioning, of whomever; Create once per agent, any other each time.",
+    )
+    later_actions: Words = Field(
+        default=("Update", "Activate", "Deactivate", "Delete"),
+        description="Actions that start one by difference, of agents whom jitprov knows; none when empty.",
+    )
+    later_properties: Words = Field(
+        default=("department", "title", "division", "email", "state"),
+        description="An Update that says what it changed, and nothing whose name holds one of these words, is ignored.",
+    )
 
     # --- pipeline -------------------------------------------------------------------------------------------
     worker_concurrency: int = Field(
@@ -198,6 +209,12 @@ class Settings(BaseSettings):
     settle_s: float = Field(default=15.0, ge=0, le=120, description="Wait after an uncertain create before looking.")
     waited_max_s: float = Field(
         default=3600.0, gt=0, description="Longest total wait of one step for something of its own, pauses included."
+    )
+    profile_wait_max_s: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="How long a new agent without department and title may wait for them; then the rules decide.",
     )
     station_wait_max_s: float = Field(default=300.0, gt=0, description="Longest total wait for a station to appear.")
     lease_s: float = Field(
@@ -307,7 +324,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_words(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("start_entity_types", "start_actions"):
+        for name in ("start_entity_types", "start_actions", "later_actions", "later_properties"):
             given = values.get(name)
             if isinstance(given, str):
                 values[name] = tuple(word.strip() for word in given.split(",") if word.strip())

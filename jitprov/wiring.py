@@ -24,6 +24,7 @@ from jitprov.genesys.belongings import Belongings
 from jitprov.genesys.catalogue import Catalogue
 from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.holdings import HoldingsClient
+from jitprov.genesys.removal import RemovalClient
 from jitprov.genesys.sign_on import SignOnClient
 from jitprov.genesys.transport import Transport
 from jitprov.ledger import Ledger
@@ -85,6 +86,7 @@ class Services:
     belongings: Belongings
     access: AccessClient
     holdings: HoldingsClient
+    removals: RemovalClient
     audits: AuditClient
     transport: Transport
     rules: LivingRules
@@ -187,6 +189,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
         belongings=Belongings(access, cache, clock, settings),
         access=access,
         holdings=HoldingsClient(transport, rules.looks_at_location),
+        removals=RemovalClient(transport),
         audits=AuditClient(transport, clock),
         transport=transport,
         rules=rules,

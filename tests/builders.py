@@ -15,8 +15,8 @@ from jitprov.domain.provisioning import Provisioning
 NINE_AM = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def an_opening(**changes: str) -> Opening:
-    values = {
+def an_opening(**changes: Any) -> Opening:
+    values: dict[str, Any] = {
         "provisioning_id": provisioning_id_from(uuid4()),
         "event_id": str(uuid4()),
         "user_id": str(uuid4()),

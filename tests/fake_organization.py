@@ -10,17 +10,18 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from builders import a_profile
 from fixed_clock import FixedClock
 from jitprov.cache.memory import MemoryCache
-from jitprov.domain.agent import Granted, MediaShare, Phone, Profile, RatedLanguage, RatedSkill, WantedState
+from jitprov.domain.agent import Granted, MediaShare, Phone, Profile, RatedLanguage, RatedSkill, RoleGrant, WantedState
 from jitprov.domain.clock import Clock
 from jitprov.errors import NotYetConsistent, SkillUnknown
 from jitprov.genesys.stations import StationLore
-from jitprov.pipeline.steps import Kit
+from jitprov.pipeline.kit import Kit
 from jitprov.settings import Settings, read_settings
 
 Call = tuple[Any, ...]
@@ -68,6 +69,9 @@ class FakeOrganization:
         self.rules_look_at_location = False
         self.meddle: Meddle = lambda _, apply: apply()
         self.acting: list[str] = []
+        self.release_phone = self.looks_at_department_or_title = False
+        self.roles: frozenset[tuple[str, str]] = frozenset()
+        self.queues: frozenset[str] = frozenset()
 
     def add(self, profile: Profile | None = None) -> Agent:
         agent = Agent(profile or a_profile())
@@ -216,9 +220,53 @@ class FakeOrganization:
         )
         return given
 
+    def grants_of(self, user_id: str) -> frozenset[tuple[str, str]]:
+        held: frozenset[tuple[str, str]] = self._call(lambda: self.roles, "grants_of", user_id)
+        return held
+
+    def queues_of(self, user_id: str, *, enough: frozenset[str]) -> frozenset[str]:
+        held: frozenset[str] = self._call(lambda: self.queues, "queues_of", user_id)
+        return held
+
+    def forget_notes(self, user_id: str) -> None:
+        """Notes of grants are the grants' own affair."""
+
+    # --- removals -------------------------------------------------------------------------------------------
+    def remove_skill(self, user_id: str, skill_id: str) -> None:
+        self._call(lambda: self.agents[user_id].skills.pop(skill_id, None), "remove_skill", skill_id)
+
+    def reset_utilization(self, user_id: str) -> None:
+        self._call(lambda: None, "reset_utilization")
+
+    def revoke_roles(self, user_id: str, grants: Sequence[RoleGrant]) -> None:
+        self._call(lambda: None, "revoke_roles", *(grant.role_id for grant in grants))
+
+    def remove_from_group(self, user_id: str, group_id: str) -> None:
+        self._call(lambda: None, "remove_from_group", group_id)
+
+    def remove_from_queue(self, user_id: str, queue_id: str) -> None:
+        self._call(lambda: None, "remove_from_queue", queue_id)
+
+    def move_back(self, user_id: str, division_id: str) -> None:
+        self._call(lambda: None, "move_back", division_id)
+
+    def remove_phone(self, phone_id: str) -> None:
+        def apply() -> None:
+            for agent in self.agents.values():
+                agent.phones = [phone for phone in agent.phones if phone.phone_id != phone_id]
+
+        self._call(apply, "remove_phone", phone_id)
+
     def phone_setup(self, site: str = "", base: str = "") -> str:
         setup: str = self._call(lambda: "the setup", "phone_setup")
         return setup
+
+    def in_force(self) -> FakeOrganization:
+        return self
+
+    @property
+    def rules_version(self) -> str:
+        return "v1"
 
     def wanted_for(self, profile: Profile) -> WantedState:
         return self.wanted(profile)
@@ -229,7 +277,7 @@ class FakeOrganization:
     def looks_at_location(self) -> bool:
         return self.rules_look_at_location
 
-    def of(self, user_id: str) -> Profile:
+    def of(self, user_id: str, *, since: datetime | None = None) -> Profile:
         return self._profile(self._call(lambda: self._seen(user_id), "profile_of", user_id))
 
     def fresh(self, user_id: str) -> Profile:
@@ -255,6 +303,8 @@ def a_kit(organization: FakeOrganization, **changes: Any) -> Kit:
         "rules": parts,
         "profiles": parts,
         "access": parts,
+        "holdings": parts,
+        "removals": parts,
         "belongings": parts,
         "grants": parts,
         "stations": organization.lore,

@@ -13,6 +13,7 @@ from jitprov.cli import (
     agents,
     budget,
     checks,
+    cleanup,
     demo,
     doctor,
     drift,
@@ -67,6 +68,7 @@ _MODULES = (
     rules,
     plan,
     drift,
+    cleanup,
     saml,
 )
 for _module in _MODULES:

@@ -18,8 +18,9 @@ from rich.table import Table
 from jitprov.cli.causes import fix_of, print_causes
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.cli.wanted import AnyId, AtStep, Failed, OfDepartment, Since, WithError, wanted_of
+from jitprov.domain.events import Kind
 from jitprov.domain.ids import is_uuid
-from jitprov.domain.provisioning import Provisioning, State, StepRecord, StepState
+from jitprov.domain.provisioning import COMES_AFTER, Provisioning, State, StepRecord, StepState
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
 from jitprov.ledger.overview import Filter, Overview
@@ -27,6 +28,12 @@ from jitprov.settings import settings
 from jitprov.wiring import make_ledger, make_overview
 
 _WIDE_COLUMNS = 110
+_KINDS = {
+    Kind.CHANGE: "by difference: something of the agent changed",
+    Kind.RETURN: "by difference: the agent was restored",
+    Kind.CLEANUP: "takes away what jitprov gave: jitprov cleanup",
+    Kind.UNDO: "gives back what was taken: jitprov cleanup --undo",
+}
 _COLOURS = {State.READY: "green", State.FAILED: "bold red", State.WAITING: "yellow", State.RUNNING: "cyan"}
 
 
@@ -160,6 +167,7 @@ def _print_record(record: Provisioning) -> None:
     if record.ended_at:
         times += f", {record.state} {(record.ended_at - record.accepted_at).total_seconds():.1f} s later"
     out.print(f"{times}, run {record.generation}, republished {record.republished} times")
+    _print_place(record)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("step", "state", "attempts", "took", "task id", "what it met"):
         table.add_column(column, no_wrap=column != "what it met")
@@ -183,6 +191,19 @@ def _print_record(record: Provisioning) -> None:
         out.print(f"[bold red]{escape(record.failure.told(record.task_id()))}[/]", soft_wrap=True)
         helps = "retrying may help" if record.failure.retry_helps else "retrying helps only after it is mended"
         err.print(f"{helps}. Next: jitprov retry {record.task_id()}")
+
+
+def _print_place(record: Provisioning) -> None:
+    """Say what it is for, and how it stands to others of the same agent."""
+    if record.kind is not Kind.NEW:
+        out.print(_KINDS[record.kind])
+    if record.superseded_by:
+        out.print(f"a later one took over: {record.superseded_by}")
+    if record.after and record.waiting_for == COMES_AFTER:
+        out.print(f"waits for {record.after} to end")
+    if record.findings.taken:
+        taken = ", ".join(f"{count} {name}" for name, count in record.findings.taken.counted().items())
+        out.print(f"taken away: {taken}")
 
 
 def send(

@@ -25,6 +25,7 @@ STEPS = {
     Step.ASSIGN_STATION: "Set the station",
     Step.SET_UTILIZATION: "Set the utilization",
     Step.GRANT_ACCESS: "Grant access",
+    Step.TAKE_AWAY: "Take away what is not wanted any more",
 }
 
 STEP_STATES = {
@@ -41,6 +42,8 @@ WAITS = {
     "budget_denied": "for the API budget, which is used up",
     "calls_held_up": "for the API budget, which is paused",
     "rate_limited": "because the API answered 429",
+    "comes_after": "for an earlier provisioning of the same agent to end",
+    "profile_incomplete": "for department or title to be filled in; then, or after a while, the rules decide",
     "station_late": "for Genesys to show their phone's station",
     "dependency_down": "for a part that does not answer",
     "unavailable": "to try again: the API did not answer as it should",

@@ -87,6 +87,8 @@ class Profile:
         locations: Names of the user's locations, an id where the API tells no name; None where nobody asked for
             them, as only rules do that look at them.
         group_ids: Of the groups that the agent is a member of; best effort likewise.
+        role_ids: Pairs of role and division held, as far as somebody looked: with a new agent nobody does.
+        queue_ids: Of the queues that the agent is a member of, as far as somebody looked.
         default_station_id: Of the station set now; empty without one. Best effort likewise.
     """
 
@@ -103,6 +105,8 @@ class Profile:
     languages: tuple[RatedLanguage, ...] = ()
     group_ids: tuple[str, ...] = ()
     locations: tuple[str, ...] | None = None
+    role_ids: tuple[tuple[str, str], ...] = ()
+    queue_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,9 @@ def to_be_given(wanted: WantedState, profile: Profile) -> Given:
     return Given(
         skills=tuple(skill for skill in wanted.skills if skill.skill_id not in skills),
         languages=tuple(each for each in wanted.languages if each.language_id not in languages),
-        roles=wanted.roles,
+        roles=tuple(grant for grant in wanted.roles if _role_key(grant) not in profile.role_ids),
         groups=tuple(group for group in wanted.groups if group.place_id not in groups),
-        queues=wanted.queues,
+        queues=tuple(queue for queue in wanted.queues if queue.place_id not in profile.queue_ids),
         division=wanted.division if moves else None,
         division_before=Place(profile.division, profile.division_id) if moves else None,
         utilization=wanted.utilization,
@@ -132,12 +132,21 @@ def settled(memory: Memory, profile: Profile) -> Given:
     return memory.given + (memory.perhaps - never)
 
 
+def wanted_again(given: Given) -> WantedState:
+    """Return what makes an agent have these things, ids and all, beside whatever they have."""
+    return replace(_as_wanted(given), phone=given.phone is not None)
+
+
 def surplus(given: Given, wanted: WantedState) -> Given:
     """Return what jitprov gave and the rules do not give any more. The phone is kept: see `jitprov.rules`."""
     # A wish for any division is for the move that follows from it; only without one does the agent go back.
     left = given - _as_given(wanted)
     kept = replace(left, phone=None, station_id="")
     return kept if wanted.division is None else replace(kept, division=None, division_before=None)
+
+
+def _role_key(grant: RoleGrant) -> tuple[str, str]:
+    return grant.role_id, grant.division_id
 
 
 def _as_given(wanted: WantedState) -> Given:
@@ -161,7 +170,7 @@ def _without(ours: Iterable[T], others: Iterable[T], key: Callable[[Any], Any]) 
 _KEYS: dict[str, Callable[[Any], Any]] = {
     "skills": lambda skill: skill.skill_id,
     "languages": lambda language: language.language_id,
-    "roles": lambda grant: (grant.role_id, grant.division_id),
+    "roles": _role_key,
     "groups": lambda group: group.place_id,
     "queues": lambda queue: queue.place_id,
 }

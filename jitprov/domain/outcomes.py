@@ -60,11 +60,13 @@ class Snooze:
         wait_s: How long; 0.0 when it keeps its place.
         failure: What it met.
         keeps_its_place: Whether the message goes back to the front of its queue, having waited already.
+        parked: Whether an event may end the wait: then no message waits, and the reconciler sends one when it is due.
     """
 
     wait_s: float
     failure: Failure
     keeps_its_place: bool = False
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ def decide(
             return Fail(failure)
         if error.keeps_its_place:
             return Snooze(0.0, failure, keeps_its_place=True)
-        return Snooze(max(error.wait_s, 0.0), failure)
+        return Snooze(max(error.wait_s, 0.0), failure, parked=error.parks)
     if isinstance(error, TryAgain) and attempt < policy.attempts_max:
         wait_s = backoff_s(attempt, policy, jitter)
         if isinstance(error, (OutcomeUnknown, Broken)):

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from jitprov.domain.agent import Granted, Phone, Priority, Profile, WantedState
+from jitprov.domain.events import Kind
 from jitprov.domain.given import Given
 from jitprov.domain.ids import task_id_of
 from jitprov.domain.outcomes import Failure, may_have_acted
@@ -34,6 +35,7 @@ class Step(StrEnum):
     ASSIGN_STATION = "assign_station"
     SET_UTILIZATION = "set_utilization"
     GRANT_ACCESS = "grant_access"
+    TAKE_AWAY = "take_away"
 
     @property
     def number(self) -> int:
@@ -72,6 +74,9 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.READY, State.FAILED, State.CANCELLED})
+# Waits that an event may end at any time, or another provisioning: for the one before it, for a department or title.
+COMES_AFTER, NOT_FILLED_IN = "comes_after", "profile_incomplete"
+PARKED = frozenset({COMES_AFTER, NOT_FILLED_IN})
 
 
 class StepState(StrEnum):
@@ -117,6 +122,8 @@ class Findings:
         access: Division, roles, groups and queues, each with how the agent came by it.
         given: What the steps gave that was not there before.
         taken: What they took away, of what jitprov had given.
+        to_take: What is to be taken away, of what jitprov had given.
+        order: What an operator asked to take away or to give back.
     """
 
     profile: Profile | None = None
@@ -127,6 +134,8 @@ class Findings:
     access: tuple[Granted, ...] = ()
     given: Given = field(default_factory=Given)
     taken: Given = field(default_factory=Given)
+    to_take: Given = field(default_factory=Given)
+    order: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,10 @@ class Provisioning:
         cancel_asked: An operator asked for the end while a worker held it.
         republished: How often the reconciler had to send its message again.
         version: Counts the ledger's changes to it; an operator's move needs the version seen.
+        kind: What it is for.
+        asked_at: When the last of the events that it serves was accepted: a profile read before that is too old.
+        after: Id of the one before it that must have ended first; None when there is none.
+        superseded_by: Id of the one that took over after this one had failed or been cancelled; it is not retried.
     """
 
     provisioning_id: str
@@ -170,6 +183,15 @@ class Provisioning:
     cancel_asked: bool = False
     republished: int = 0
     version: int = 0
+    kind: Kind = Kind.NEW
+    asked_at: datetime | None = None
+    after: str | None = None
+    superseded_by: str | None = None
+
+    @property
+    def parked(self) -> bool:
+        """Whether it waits with no message on the way: the reconciler sends one when it is due."""
+        return self.state is State.WAITING and self.waiting_for in PARKED
 
     def task_id(self, step: Step | None = None) -> str:
         """Return the task id under which a step ran or will run; of the current step when none is named."""
@@ -218,18 +240,20 @@ def advance(record: Provisioning, now: datetime, findings: Findings) -> Provisio
     """The current step is done: move to the next, or become ready after the last."""
     done = {"state": StepState.DONE, "ended_at": now}
     if record.step is Step.RESOLVE_SKILLS:
-        record = _joined(record, findings.wanted)
+        record = _joined(record, findings)
     following = record.steps_left()[1:2]
     if not following:
         return _with_step(record, now, done, state=State.READY, ended_at=now, findings=findings)
     return _with_step(record, now, done, state=State.RUNNING, step=following[0], findings=findings)
 
 
-def _joined(record: Provisioning, wanted: WantedState | None) -> Provisioning:
+def _joined(record: Provisioning, findings: Findings) -> Provisioning:
     """Let the steps join that a wanted state asks for, and those leave that it does not ask for any more."""
+    wanted = findings.wanted
     asked = {
         Step.SET_UTILIZATION: bool(wanted and wanted.utilization),
         Step.GRANT_ACCESS: bool(wanted and wanted.asks_access),
+        Step.TAKE_AWAY: bool(findings.to_take),
     }
     steps = {step: held for step, held in record.steps.items() if asked.get(step, True)}
     steps |= {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from jitprov.domain.events import Kind
 from jitprov.domain.given import Given, Memory, settled, to_be_given
 from jitprov.domain.provisioning import Provisioning, State, Step
 
@@ -27,6 +28,8 @@ def after_step(memory: Memory, before: Provisioning, after: Provisioning, now: d
         return replace(memory, given=settled(memory, found.profile), perhaps=about_to)
     left = Given() if after.state is State.READY else memory.perhaps - found.given - found.taken
     kept = memory.given + found.given - found.taken
+    if before.kind is Kind.CLEANUP and after.state is State.READY and not kept:
+        return Memory()  # the season is over: nothing of this agent is jitprov's any more
     if found.given == known.given:
         return replace(memory, given=kept, perhaps=left)
     return Memory(kept, left, found.profile.department, now, found.wanted.rules_version)

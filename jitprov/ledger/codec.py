@@ -5,6 +5,8 @@ accepted updated     instants, µs since epoch    ended nb            end; not b
 v                    counts claims and writes
 tries began          of the current step         lease lease_until   who runs it, until when (µs)
 missed republished   the reconciler's counts     cancel              "1" when its end is asked for
+kind asked           what for; last event (µs)   after next          ids of those before and behind it, of the same user
+superseded           id of the one that took over when this one had failed
 story                JSON of `Story`             email               digest, see `email_digests`
 code cause           what it failed with or waits for, and what it is grouped by; see `Signs`
 dept                 keyed digest of the department, to filter by
@@ -24,9 +26,11 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from jitprov.domain.given import Memory
+from jitprov.domain.events import Kind
+from jitprov.domain.given import Given, Memory
 from jitprov.domain.outcomes import Failure
 from jitprov.domain.provisioning import (
+    COMES_AFTER,
     CORRIDOR,
     ON_DEMAND,
     Findings,
@@ -122,6 +126,29 @@ def open_memory(user_id: str, sealed: str | None, seals: Seals) -> Memory:
         raise Unreadable(f"what is remembered of agent {user_id}: {error}") from None
     except ValidationError:
         raise Unreadable(f"what is remembered of agent {user_id}: another version's") from None
+
+
+# How one lies that waits for the provisioning before it: written by accept.lua, which knows no JSON of ours.
+HELD_STORY = _STORY.dump_json(Story(waiting_for=COMES_AFTER), exclude_defaults=True).decode()
+HELD_CAUSE = json.dumps(
+    [
+        COMES_AFTER,
+        "An earlier provisioning of this agent is under way.",
+        "It goes on by itself when that has ended.",
+        True,
+    ]
+)
+
+
+def sealed_order(provisioning_id: str, order: Given, seals: Seals) -> str:
+    """Return what an operator ordered as the first findings of a provisioning; empty for nothing.
+
+    Raises:
+        ConfigurationError: There is no key.
+    """
+    if not order:
+        return ""
+    return seals.seal(_FINDINGS.dump_json(Findings(order=order), exclude_defaults=True), about=provisioning_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +255,10 @@ def _decode(provisioning_id: str, fields: Mapping[str, str], findings: Findings)
         cancel_asked=fields.get("cancel") == "1",
         republished=int(fields.get("republished", 0)),
         version=int(fields.get("v", 0)),
+        kind=Kind(fields.get("kind", Kind.NEW)),
+        asked_at=from_us(int(fields["asked"])) if fields.get("asked") else None,
+        after=fields.get("after"),
+        superseded_by=fields.get("superseded"),
     )
     if fields.get("lease"):
         begun = begin(record, from_us(int(fields["began"])), int(fields["tries"]))

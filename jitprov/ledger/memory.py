@@ -16,10 +16,12 @@ from jitprov.domain.provisioning import CORRIDOR, Provisioning, State, Step
 from jitprov.errors import DependencyDown
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.codec import same_email
+from jitprov.ledger.memory_accept import TAKEN, accept_one, give_way, under_way
 from jitprov.ledger.memory_store import Entry, MemoryStore, Quarantined
 from jitprov.ledger.port import ID_TAKEN, Claim, Denied, Due, Keep
 
 _EARLY = timedelta(milliseconds=50)
+_HELD_S = 3600.0
 
 
 class MemoryLedger:
@@ -45,7 +47,7 @@ class MemoryLedger:
             if openings:
                 self._keeper.look()
             accepted = [self._accept_one(opening, look_after_s) for opening in openings]
-            if not all(acceptance.provisioning_id for acceptance in accepted):
+            if any(acceptance.provisioning_id == TAKEN for acceptance in accepted):
                 raise DependencyDown(ID_TAKEN)
             for acceptance in accepted:
                 if not acceptance.duplicate:
@@ -53,25 +55,9 @@ class MemoryLedger:
             return accepted
 
     def _accept_one(self, opening: Opening, look_after_s: float) -> Acceptance:
-        serving = self._serving(self.store.events.get(opening.event_id))
-        if serving is None:
-            serving = self._serving(self.store.users.get(opening.user_id))
-            if serving is not None:
-                self.store.events[opening.event_id] = serving
-                self.store.entries[serving].aliases.append(opening.event_id)
-        if serving is None and opening.provisioning_id in self.store.entries:
-            serving = ""
-        elif serving is None:
-            serving, now = opening.provisioning_id, self._now()
-            record = Provisioning(serving, opening.event_id, opening.user_id, accepted_at=now, updated_at=now)
-            self.store.entries[serving] = Entry(record, due_at=now + timedelta(seconds=look_after_s))
-            self.store.events[opening.event_id] = self.store.users[opening.user_id] = serving
+        serving = accept_one(self.store, opening, look_after_s)
         duplicate = serving != opening.provisioning_id
         return Acceptance(serving, opening.event_id, opening.user_id, duplicate=duplicate)
-
-    def _serving(self, provisioning_id: str | None) -> str | None:
-        # An id that leads to a provisioning that is not there leads nowhere, and does not swallow the event.
-        return provisioning_id if provisioning_id in self.store.entries else None
 
     def get(self, provisioning_id: str) -> Provisioning | None:
         """See `Ledger.get`."""
@@ -121,6 +107,8 @@ class MemoryLedger:
             reason = "done" if step.number < record.step.number else "early"
         elif entry.lease not in (None, token) and entry.lease_until and entry.lease_until > now:
             reason = "leased"
+        elif under_way(self.store, record.after):
+            return Denied("waiting", _HELD_S)
         elif record.not_before and record.not_before > now + _EARLY:
             return Denied("waiting", (record.not_before - now).total_seconds())
         return Denied(reason) if reason else None
@@ -171,6 +159,8 @@ class MemoryLedger:
         entry.lease = entry.lease_until = entry.began_at = None
         entry.wrote, entry.missed = token, 0
         entry.due_at = None if ended else now + timedelta(seconds=look_after_s)
+        if ended and entry.following:
+            give_way(self.store, entry, self.store.entries[entry.following])
         profile = record.findings.profile
         if profile and profile.email:
             self.store.emails[same_email(profile.email)] = record.provisioning_id
@@ -211,6 +201,8 @@ class MemoryLedger:
             if entry is None or entry.record.version != seen.version:
                 return False
             if entry.lease and entry.lease_until and entry.lease_until > self._now():
+                return False
+            if entry.record.superseded_by and not record.state.ended:
                 return False
             return self._write(entry, "", record, look_after_s, cancel=False)
 

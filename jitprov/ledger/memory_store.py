@@ -34,6 +34,7 @@ class Entry:
     due_at: datetime | None = None
     wrote: str | None = None
     aliases: list[str] = field(default_factory=list)
+    following: str | None = None
 
     def seen(self) -> Provisioning:
         """Return the record as a reader sees it: a running claim shows as a begun step."""

@@ -80,8 +80,10 @@ class Ledger(Protocol):
     """
 
     def accept(self, openings: Sequence[Opening], *, look_after_s: float) -> list[Acceptance]:
-        """Open a provisioning for each event, once per event and once per user; durable on return.
+        """Open a provisioning for each event, once per event, and once per user until something changes; durable.
 
+        A later event is served by a provisioning that will read the profile after it, if the agent has one that has
+        not begun; else by one of its own, which waits for the one under way to end. One that had failed is taken over.
         One round trip for any number of openings; the answers come in their order. No provisioning is ever written
         over, and no id that leads to one is ever led to another.
 

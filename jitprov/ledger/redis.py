@@ -41,6 +41,8 @@ from jitprov.errors import DependencyDown, LedgerLost
 from jitprov.ledger.book import Book, BookKeeper, BookMemory
 from jitprov.ledger.canary import Canary
 from jitprov.ledger.codec import (
+    HELD_CAUSE,
+    HELD_STORY,
     Unreadable,
     decode,
     department_digests,
@@ -49,6 +51,7 @@ from jitprov.ledger.codec import (
     open_memory,
     sealed_findings,
     sealed_memory,
+    sealed_order,
     signs_of,
     story_of,
     to_us,
@@ -200,16 +203,17 @@ class RedisLedger:
         """See `Ledger.accept`."""
         if not openings:
             return []
-        fixed = ("events", "users", "state:accepted", "due")
+        fixed = ("events", "users", "state:accepted", "due", "given")
         keys = [*map(self._key, fixed), *(self._hash(opening.provisioning_id) for opening in openings)]
-        args: list[str | int] = [_us(look_after_s), self._prefix]
+        args: list[str | int] = [_us(look_after_s), self._prefix, HELD_STORY, HELD_CAUSE]
         for opening in openings:
-            args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0]]
+            order = sealed_order(opening.provisioning_id, opening.order, self._seals)
+            args += [opening.provisioning_id, opening.event_id, opening.user_id, CORRIDOR[0], opening.kind, order]
         answer = self._guarded("accept", keys, args)
         if not isinstance(answer, list) or len(answer) != len(openings) + 1:
             raise DependencyDown("what answers for the ledger's Redis is none. Check JITPROV_REDIS_URL and the server")
         now, *serving = answer
-        if not all(serving):
+        if "taken" in serving:
             raise DependencyDown(ID_TAKEN)
         accepted = [
             Acceptance(served, opening.event_id, opening.user_id, duplicate=served != opening.provisioning_id)

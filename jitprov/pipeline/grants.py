@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jitprov.domain.agent import Granted, Place, Profile, WantedState
+from jitprov.domain.agent import Granted, Place, Profile, RoleGrant, WantedState
+from jitprov.domain.given import to_be_given
 from jitprov.domain.provisioning import EVERY_STEP, Step
 from jitprov.errors import NameUnknown, NoRuleMatched, Refused, TryAgain
 from jitprov.genesys.access import (
@@ -57,15 +58,20 @@ class Grantable:
 
 
 def grantables(wanted: WantedState, profile: Profile) -> list[Grantable]:
-    """Return what an agent must be given, the division first; not the division where they are."""
-    found = []
-    if wanted.division and wanted.division.place_id != profile.division_id:
-        found.append(Grantable("division", (wanted.division.place_id,), wanted.division.name))
-    for grant in wanted.roles:
+    """Return what an agent must be given, the division first; nothing that the profile shows to be there."""
+    lacked = to_be_given(wanted, profile)
+    return _things(lacked.division, lacked.roles, lacked.groups, lacked.queues)
+
+
+def _things(
+    division: Place | None, roles: Sequence[RoleGrant], groups: Sequence[Place], queues: Sequence[Place]
+) -> list[Grantable]:
+    found = [Grantable("division", (division.place_id,), division.name)] if division else []
+    for grant in roles:
         name = f"{grant.role} in {grant.division or 'the home division'}"
         found.append(Grantable("role", (grant.role_id, grant.division_id), name))
-    found += [Grantable("group", (group.place_id,), group.name) for group in wanted.groups]
-    found += [Grantable("queue", (queue.place_id,), queue.name) for queue in wanted.queues]
+    found += [Grantable("group", (group.place_id,), group.name) for group in groups]
+    found += [Grantable("queue", (queue.place_id,), queue.name) for queue in queues]
     return found
 
 
@@ -118,13 +124,18 @@ class Grants:
             StepError: A call for this agent alone failed; what was given before it stands and is noted.
         """
         things = grantables(wanted, profile)
-        there = [Granted("division", place.name, "there") for place in _where_they_are(wanted, profile)]
+        all_wanted = _things(wanted.division, wanted.roles, wanted.groups, wanted.queues)
+        there = [Granted(thing.what, thing.name, "there") for thing in all_wanted if thing not in things]
         if not anew and {thing.note for thing in things} <= self._noted([user_id])[user_id]:
             return (*there, *(Granted(thing.what, thing.name, "earlier") for thing in things))
         with self._shelf.turn(_TURN):
             turn = _Turn(user_id, set()) if anew else self._turn_of(user_id)
             given = [self._given(thing, turn) for thing in things]
         return (*there, *given)
+
+    def forget_notes(self, user_id: str) -> None:
+        """Let what was noted about an agent count for nothing: something is taken away from them."""
+        self._shelf.drop(_key(user_id))
 
     def _given(self, thing: Grantable, turn: _Turn) -> Granted:
         if thing.note in turn.had:
@@ -195,10 +206,6 @@ class _Turn:
     user_id: str
     had: set[str]
     lacking: Mapping[str, Sequence[Grantable]] = field(default_factory=dict)
-
-
-def _where_they_are(wanted: WantedState, profile: Profile) -> list[Place]:
-    return [wanted.division] if wanted.division and wanted.division.place_id == profile.division_id else []
 
 
 def _read(raw: bytes | None) -> set[str]:

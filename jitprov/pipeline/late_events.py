@@ -38,6 +38,8 @@ def accept_late(
 ) -> list[Acceptance]:
     """Open a provisioning for each event that has none, and send its chain. Safe to repeat: known events open nothing.
 
+    Returns what serves them; changes of agents whom jitprov does not know are served by nothing, and left out.
+
     Args:
         ledger: The truth.
         publish: Sends a new provisioning's chain.
@@ -53,7 +55,7 @@ def accept_late(
         for acceptance in served:
             if not acceptance.duplicate:
                 _send(publish, acceptance.provisioning_id)
-        accepted += served
+        accepted += [acceptance for acceptance in served if acceptance.provisioning_id]
     return accepted
 
 

@@ -18,5 +18,6 @@ QUEUES: tuple[str, ...] = tuple(task_name(step) for step in reversed(EVERY_STEP)
 # The steps that spend the budget for each agent, and so have a valve (docs/decisions/0012): fetch_profile and
 # grant_access share their calls, resolve_skills calls nothing.
 VALVED: tuple[str, ...] = tuple(
-    task_name(step) for step in (Step.PATCH_SKILLS, Step.CREATE_PHONE, Step.ASSIGN_STATION, Step.SET_UTILIZATION)
+    task_name(step)
+    for step in (Step.PATCH_SKILLS, Step.CREATE_PHONE, Step.ASSIGN_STATION, Step.SET_UTILIZATION, Step.TAKE_AWAY)
 )

@@ -90,6 +90,8 @@ def retry_seen(
         return Answer(Verdict.NOTHING_TO_DO, "It is call-ready: nothing to retry.", seen)
     if not seen.state.ended:
         return Answer(Verdict.NOTHING_TO_DO, f"It is {seen.state} at {seen.step} and goes on by itself.", seen)
+    if seen.superseded_by:
+        return Answer(Verdict.REFUSED, f"A later one took over: jitprov show {seen.superseded_by}", seen)
     if seen.generation >= GENERATIONS_MAX:
         return Answer(Verdict.REFUSED, f"It was retried {GENERATIONS_MAX} times: mend the cause first.", seen)
     now = ledger.ping()

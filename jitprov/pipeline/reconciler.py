@@ -51,11 +51,13 @@ class Look:
         due: Provisionings looked at.
         on_the_way: Of these, with a message in the broker.
         republished: Of these, sent again.
+        started: Of these, sent because what they waited for had come: another's end, an event, or the time.
     """
 
     due: int = 0
     on_the_way: int = 0
     republished: int = 0
+    started: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,12 @@ class Reconciler:
             return Look()
         held = self.look_into_broker()
         verdicts = [self._look_at(found, held) for found in due]
-        return Look(len(due), on_the_way=verdicts.count("on the way"), republished=verdicts.count("republished"))
+        return Look(
+            len(due),
+            on_the_way=verdicts.count("on the way"),
+            republished=verdicts.count("republished"),
+            started=verdicts.count("started"),
+        )
 
     def _look_at(self, found: Due, held: InBroker) -> str:
         task_id, provisioning_id = found.record.task_id(), found.record.provisioning_id
@@ -100,11 +107,28 @@ class Reconciler:
             self.ledger.looked(provisioning_id, missed=0, look_after_s=self.grace_s)
             return "on the way"
         taken = task_id in held.taken
+        if found.record.parked and not taken:
+            return self._start(found.record)
         if found.missed + 1 >= (LOOKS_UNTIL_FORGOTTEN if taken else LOOKS_UNTIL_LOST):
             return self._republish(found)
         look_after_s = self.grace_s if taken else self.second_look_s
         self.ledger.looked(provisioning_id, missed=found.missed + 1, look_after_s=look_after_s)
         return "on the way" if taken else "missed"
+
+    def _start(self, record: Provisioning) -> str:
+        try:
+            self.enqueue_again(record)
+        except DependencyDown as error:
+            logs.event(_log, "start_failed", level=logging.WARNING, error=str(error))
+            return "missed"
+        self.ledger.looked(record.provisioning_id, missed=0, look_after_s=self.grace_s)
+        logs.event(
+            _log,
+            "started",
+            provisioning_id=record.provisioning_id,
+            waited_for=record.waiting_for,
+        )
+        return "started"
 
     def _republish(self, found: Due) -> str:
         record = found.record

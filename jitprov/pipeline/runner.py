@@ -20,8 +20,9 @@ from jitprov.domain.provisioning import ON_DEMAND, Findings, Provisioning, Step
 from jitprov.domain.remembering import after_step
 from jitprov.errors import Broken, DataKeyWrong, DependencyDown, LeaseLost, PartAway, StationLate, StepError, WorkerDied
 from jitprov.ledger import Claim, Denied, Ledger
+from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.pulse import Pulse
-from jitprov.pipeline.steps import STEPS, Kit
+from jitprov.pipeline.steps import STEPS
 from jitprov.pipeline.surplus import take_back
 from jitprov.pipeline.telling import Attempt
 from jitprov.tracing.attempt import attempt, spending
@@ -42,7 +43,7 @@ class Runner:
     Attributes:
         ledger: The truth.
         clock: Measures durations.
-        kit: What steps may use; its `hold`, `memory` and `look_first` are replaced per attempt.
+        kit: What steps may use; its `hold`, `now`, `memory` and `look_first` are replaced per attempt.
         policy: Bounds of patience, in API seconds.
         station_wait_max_s: Longest total wait for a late station, in API seconds.
         chance: Returns 0.0 to 1.0, for jitter.
@@ -102,9 +103,11 @@ class Runner:
                 with self.pulse.beating(claim) if self.pulse else nullcontext():
                     outcome, after = self._poisoned(claim, step) or self._attempt(claim, step, began_s)
                 wait_s = outcome.wait_s if isinstance(outcome, Snooze | Retry) else 0.0
+                parked = isinstance(outcome, Snooze) and outcome.parked
+                look_after_s = wait_s if parked else wait_s + self.grace_s
                 memory = after_step(claim.memory, claim.record, after, claim.now)
                 with self._asking():
-                    kept = self.ledger.record(claim, after, look_after_s=wait_s + self.grace_s, memory=memory)
+                    kept = self.ledger.record(claim, after, look_after_s=look_after_s, memory=memory)
                 if not kept and step is Step.CREATE_PHONE:
                     self._undo(after, outcome)
             except LeaseLost:
@@ -171,7 +174,7 @@ class Runner:
             if not held:
                 raise LeaseLost
 
-        kit = replace(self.kit, hold=hold, look_first=claim.look_first, memory=claim.memory)
+        kit = replace(self.kit, hold=hold, look_first=claim.look_first, memory=claim.memory, now=claim.now)
         try:
             with self.kit.genesys.acting_for(claim.record.provisioning_id):
                 return self.steps[step](claim.record, kit)

@@ -7,25 +7,21 @@ anything that must not exist twice. None knows Celery, Redis or the settings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.events import Kind
 from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step
 from jitprov.domain.skills import complete_shares, diff_languages, diff_skills, extra_languages
 from jitprov.errors import AgentGone, NameUnknown, NotYetConsistent, Refused, SkillUnknown, StationLate
-from jitprov.genesys.access import AccessClient
-from jitprov.genesys.belongings import Belongings
-from jitprov.genesys.catalogue import Catalogue
-from jitprov.genesys.client import GenesysClient
 from jitprov.genesys.naming import with_ids, with_lines
 from jitprov.genesys.payloads import phone_name
-from jitprov.genesys.stations import StationLore, StationSource
-from jitprov.pipeline.grants import Grants
-from jitprov.pipeline.profiles import ProfileReader
+from jitprov.genesys.stations import StationSource
+from jitprov.pipeline.aims import looked_at, to_be_taken, wanted_of
+from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.surplus import take_back
-from jitprov.rules.living import LivingRules
+from jitprov.pipeline.taking import take
 
 # API seconds until an assignment is looked at, and until one without effect is given up.
 _EFFECT_S = 2.0
@@ -37,46 +33,34 @@ _LONGER = 0.6
 _LOOK_AGAIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kit:
-    """What a step may use.
-
-    Attributes:
-        hold: Makes sure the lease is still ours; called right before an effect that must not happen twice.
-            Raises `LeaseLost`.
-        stations: What was learned about stations.
-        memory: What is remembered of the agent; replaced per attempt, as the two beside it.
-        look_first: The ledger was lost: what it does not know of may be there all the same.
-        station_source: `auto`, `line_id` or `lookup`.
-    """
-
-    genesys: GenesysClient
-    catalogue: Catalogue
-    rules: LivingRules
-    profiles: ProfileReader
-    stations: StationLore
-    access: AccessClient
-    belongings: Belongings
-    grants: Grants
-    hold: Callable[[], None]
-    memory: Memory = field(default_factory=Memory)
-    look_first: bool = False
-    station_source: Literal["auto", "line_id", "lookup"] = "auto"
-
-
 def fetch_profile(record: Provisioning, kit: Kit) -> Findings:
     """Read the agent's profile, most often from a read that served a hundred agents."""
-    return replace(record.findings, profile=_alive(kit.profiles.of(record.user_id)))
+    since = record.asked_at or (None if record.kind is Kind.NEW else record.accepted_at)
+    profile = kit.profiles.of(record.user_id, since=since)
+    return replace(record.findings, profile=_alive(record, profile))
 
 
 def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
-    """Turn rules and profile into the wanted state, with the ids of all that it names."""
+    """Turn rules and profile into the wanted state, with the ids of all that it names, and what is too much.
+
+    Waits, for a bounded time, for the department or title of an agent who has neither.
+    """
     profile = _profile(record)
-    if record.generation > 1 or (profile.locations is None and kit.rules.looks_at_location()):
-        # The operator mended something before the retry, often the agent's department; or the rules look at more now.
-        profile = _alive(kit.profiles.fresh(record.user_id))
-    wanted = kit.rules.wanted_for(profile)
-    return replace(record.findings, profile=profile, wanted=_resolved(wanted, kit))
+    outdated = record.generation > 1 or record.steps[Step.RESOLVE_SKILLS].waited_s > 0
+    if outdated or (profile.locations is None and kit.rules.looks_at_location()):
+        # Somebody mended something before the retry, or filled in what was waited for; or the rules look at more now.
+        profile = _alive(record, kit.profiles.fresh(record.user_id))
+    book = kit.rules.in_force()
+    waited_s = (kit.now - record.accepted_at).total_seconds() * kit.time_scale if kit.now else 0.0
+    wanted = wanted_of(record, profile, book, wait_s=kit.profile_wait_max_s - waited_s)
+    if record.kind is not Kind.UNDO:
+        wanted = _resolved(wanted, kit)
+    return replace(
+        record.findings,
+        profile=looked_at(record, profile, wanted, kit.memory, kit.holdings),
+        wanted=wanted,
+        to_take=to_be_taken(record, profile, wanted, kit.memory, book),
+    )
 
 
 def patch_skills(record: Provisioning, kit: Kit) -> Findings:
@@ -144,13 +128,18 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
     wanted, profile = _wanted(record), _profile(record)
     if not wanted.phone:
         return record.findings
-    first_try = record.generation == 1 and record.steps[Step.CREATE_PHONE].attempts <= 1
+    known = kit.memory.given
+    if known.phone and known.station_id and known.station_id == profile.default_station_id:
+        kept = replace(known.phone, made=True)
+        return replace(record.findings, phone=kept, station_id=known.station_id)
+    first_try = record.kind is Kind.NEW and record.generation == 1 and record.steps[Step.CREATE_PHONE].attempts <= 1
     phone: Phone | None = None
     if not first_try or kit.look_first or profile.default_station_id:
         phones = kit.genesys.find_phones(record.user_id)
         name = phone_name(profile)
-        # The name says whose it is: what an earlier try made is told from what was there.
-        phone = next((replace(each, made=each.name == name) for each in phones), None)
+        # The name says whose it is: what jitprov made is told from what was there, and stays where there are both.
+        ours = [replace(each, made=True) for each in phones if each.name == name]
+        phone = next(iter([*ours, *phones]), None)
     if phone is None:
         setup = kit.catalogue.phone_setup(wanted.site, wanted.phone_base)
         # Asked when the slot has come, not before: waiting for it may outlast the lease.
@@ -166,7 +155,7 @@ def assign_station(record: Provisioning, kit: Kit) -> Findings:
     Where the phone took more than one attempt, an earlier one may have made a second, late: it is looked for once more.
     """
     phone = record.findings.phone
-    if phone is None:
+    if phone is None or record.findings.station_id:
         return record.findings
     station_id = _stationed(record, kit, phone)
     if record.steps[Step.CREATE_PHONE].attempts > 1:
@@ -239,6 +228,8 @@ def set_utilization(record: Provisioning, kit: Kit) -> Findings:
     shares = complete_shares(_wanted(record).utilization, usual)
     if all(usual.get(share.media) == share for share in shares):
         return replace(record.findings, utilization="organization")
+    if shares == kit.memory.given.utilization:
+        return replace(record.findings, utilization="own")
     kit.access.put_utilization(record.user_id, shares)
     return replace(record.findings, utilization="own", given=record.findings.given + Given(utilization=shares))
 
@@ -262,8 +253,16 @@ def grant_access(record: Provisioning, kit: Kit) -> Findings:
     return replace(record.findings, wanted=wanted, access=access, given=record.findings.given + given)
 
 
-def _alive(profile: Profile) -> Profile:
-    if profile.state == "deleted":
+def take_away(record: Provisioning, kit: Kit) -> Findings:
+    """Take away what jitprov gave and the rules, or the operator, do not want any more. Safe to repeat."""
+    things = record.findings.to_take
+    kit.grants.forget_notes(record.user_id)
+    take(kit.removals, kit.access, _profile(record), things, kit.hold)
+    return replace(record.findings, taken=record.findings.taken + things)
+
+
+def _alive(record: Provisioning, profile: Profile) -> Profile:
+    if profile.state == "deleted" and record.kind in {Kind.NEW, Kind.UNDO}:
         raise AgentGone("the user is deleted in Genesys Cloud")
     return profile
 
@@ -290,4 +289,5 @@ STEPS: Mapping[Step, Callable[[Provisioning, Kit], Findings]] = {
     Step.ASSIGN_STATION: assign_station,
     Step.SET_UTILIZATION: set_utilization,
     Step.GRANT_ACCESS: grant_access,
+    Step.TAKE_AWAY: take_away,
 }

@@ -25,11 +25,11 @@ from jitprov.genesys.shelf import Shelf
 from jitprov.genesys.stations import StationLore
 from jitprov.pipeline.chain import BEGUN, enqueue, wait_for_a_turn
 from jitprov.pipeline.grants import Grants
+from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.names import task_name
 from jitprov.pipeline.profiles import ProfileReader
 from jitprov.pipeline.pulse import Pulse, silence_s
 from jitprov.pipeline.runner import Runner
-from jitprov.pipeline.steps import Kit
 from jitprov.settings import settings
 from jitprov.stop import stop_sign
 from jitprov.tracing.start import start_tracing, stop_tracing
@@ -65,12 +65,16 @@ def make_runner(kept: Services) -> Runner:
         rules=kept.rules,
         profiles=profiles,
         access=kept.access,
+        holdings=kept.holdings,
+        removals=kept.removals,
         belongings=kept.belongings,
         grants=Grants(
             kept.access, kept.belongings, kept.rules, profiles, kept.ledger, Shelf(kept.cache, kept.clock, chosen)
         ),
         stations=StationLore(kept.cache, kept.clock, chosen),
         hold=lambda: None,
+        profile_wait_max_s=chosen.profile_wait_max_s,
+        time_scale=chosen.time_scale,
         station_source=chosen.station_source,
     )
     return Runner(
@@ -145,6 +149,9 @@ def act(task: Task, outcome: Outcome) -> None:
             raise Ignore(reason)  # the rest of this chain has no business either
         case Snooze(failure=failure, keeps_its_place=True):
             raise Reject(f"{failure.code}: {failure.message}", requeue=True)
+        case Snooze(failure=failure, parked=True):
+            # The reconciler sends it, when an event or the time comes.
+            raise Ignore(f"{failure.code}: {failure.message}")
         case Snooze(wait_s, failure) | Retry(wait_s, failure):
             _wait(task, wait_s, f"{failure.code}: {failure.message}")
         case _:

@@ -7,6 +7,9 @@ Three shapes are read (the first is what Genesys sends; the second is in no topi
     `v2.users.{id}`                      detail.eventBody.{id, action}
     (no detail.eventBody)                detail.{action, entity.id}, and detail.entityType if there is one
 
+What starts a provisioning for anybody, and what for agents whom jitprov knows already, are settings. An Update that
+says what it changed, and nothing that rules look at, has nothing to do.
+
 Another topic, another entity type or another action has nothing to do. So has every audit of jitprov's own OAuth
 client, a Create too: jitprov creates no users, and its other writes must never start anything, whatever the settings
 say. Whoever lets another program create users with the same client breaks the rule of one client per integration; a
@@ -24,7 +27,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID, uuid5
 
-from jitprov.domain.events import Opening
+from jitprov.domain.events import Kind, Opening
 from jitprov.domain.ids import is_uuid
 from jitprov.errors import EventInvalid
 from jitprov.receiver.strict_json import parse_strictly
@@ -35,6 +38,7 @@ EVENTS_MAX = 1000
 AUDIT_TOPIC = "v2.audits.entitytype."
 
 _UUID_CHARS = 36
+_CREATE, _UPDATE = "create", "update"
 _USERS_TOPIC = re.compile(r"v2\.users\.[^.]+")
 # Of the ids that jitprov makes for events that bring none; changing it makes known events new.
 _DERIVED_IDS = UUID("6f9a3f0e-52c1-4d43-9d0a-3c1d7b7f5e21")
@@ -50,21 +54,31 @@ class StartRule:
 
     Attributes:
         entity_types: Of the audit's `entityType`.
-        actions: Of its `action`.
+        actions: Of its `action`; what is done about each.
+        properties: Words of which the name of a property that matters holds one.
         own_client_id: OAuth client of jitprov itself; empty when unknown.
     """
 
     entity_types: frozenset[str]
-    actions: frozenset[str]
+    actions: Mapping[str, Kind]
     own_client_id: str = ""
+    properties: frozenset[str] = frozenset()
+
+    @property
+    def beginnings(self) -> frozenset[str]:
+        """The actions that start one for anybody, known or not."""
+        return frozenset(action for action, kind in self.actions.items() if kind is not Kind.CHANGE)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Return the rule that the settings ask for."""
+        later = {word.casefold(): Kind.CHANGE for word in settings.later_actions}
+        start = {word.casefold(): Kind.RETURN for word in settings.start_actions}
         return cls(
             frozenset(word.casefold() for word in settings.start_entity_types),
-            frozenset(word.casefold() for word in settings.start_actions),
+            later | start | ({_CREATE: Kind.NEW} if _CREATE in start else {}),
             settings.client_id.casefold(),
+            frozenset(word.casefold() for word in settings.later_properties),
         )
 
 
@@ -73,7 +87,7 @@ class Ignored:
     """A valid event with nothing to do.
 
     Attributes:
-        reason: `topic`, `entity_type`, `action` or `own_client`.
+        reason: `topic`, `entity_type`, `action`, `property` or `own_client`.
     """
 
     reason: str
@@ -95,6 +109,8 @@ class Refused:
 
 
 Reading = Opening | Ignored | Refused
+# Event id, user id and what for.
+_Found = tuple[str, str, Kind]
 
 
 def read_body(raw: bytes, rule: StartRule, new_id: Callable[[], str]) -> list[Reading]:
@@ -130,61 +146,85 @@ def _read_event(event: object, index: int | None, rule: StartRule, new_id: Calla
     if not isinstance(event, dict):
         return Refused(EventInvalid(where, "is not an object", _MEND_SHAPE), index=index)
     try:
-        found = _read_detail(_object(event, "detail", where), _join(where, "detail"), rule)
+        found = _read_detail(_object(event, "detail", where), _join(where, "detail"), rule, _mark_of(event))
     except EventInvalid as error:
         return Refused(error, _any_event_id(event), index)
     if isinstance(found, Ignored):
         return found
-    event_id, user_id = found
-    return Opening(new_id(), event_id, user_id)
+    event_id, user_id, kind = found
+    return Opening(new_id(), event_id, user_id, kind)
 
 
-def _read_detail(detail: Json, where: str, rule: StartRule) -> tuple[str, str] | Ignored:
+def _read_detail(detail: Json, where: str, rule: StartRule, mark: str) -> _Found | Ignored:
     if "eventBody" not in detail:
-        return _read_reduced(detail, where, rule)
+        return _read_reduced(detail, where, rule, mark)
     body, inside = _object(detail, "eventBody", where), _join(where, "eventBody")
     topic = _text(detail, "topicName", where) if detail.get("topicName") is not None else AUDIT_TOPIC
     if topic.startswith(AUDIT_TOPIC):
-        return _read_audit(body, inside, rule)
+        return _read_audit(body, inside, rule, mark)
     if not _USERS_TOPIC.fullmatch(topic):
         return Ignored("topic")
     action = _text(body, "action", inside)
-    if action.casefold() not in rule.actions:
+    kind = rule.actions.get(action.casefold())
+    if kind is None:
         return Ignored("action")
     user_id = _uuid(body, "id", inside)
-    return _derived_id(user_id, action), user_id
+    return _derived_id(user_id, action, kind, mark), user_id, kind
 
 
-def _read_audit(body: Json, where: str, rule: StartRule) -> tuple[str, str] | Ignored:
+def _read_audit(body: Json, where: str, rule: StartRule, mark: str) -> _Found | Ignored:
     # Whether it concerns us comes before whether its ids are right: other entities may have ids of any kind.
     if _text(body, "entityType", where).casefold() not in rule.entity_types:
         return Ignored("entity_type")
     action = _text(body, "action", where)
-    if action.casefold() not in rule.actions:
+    kind = rule.actions.get(action.casefold())
+    if kind is None:
         return Ignored("action")
+    if action.casefold() == _UPDATE and not _changes_what_matters(body, rule.properties):
+        return Ignored("property")
     client = body.get("clientId")
     client_id = client.get("id") if isinstance(client, dict) else None
     if rule.own_client_id and isinstance(client_id, str) and client_id.casefold() == rule.own_client_id:
         return Ignored("own_client")
     user_id = _uuid(_object(body, "entity", where), "id", _join(where, "entity"))
     # Genesys leaves absent things out, or sends them empty.
-    event_id = _uuid(body, "id", where) if body.get("id") else _derived_id(user_id, action)
-    return event_id, user_id
+    mark = f"{body.get('eventTime') or ''} {mark}"
+    event_id = _uuid(body, "id", where) if body.get("id") else _derived_id(user_id, action, kind, mark)
+    return event_id, user_id, kind
 
 
-def _read_reduced(detail: Json, where: str, rule: StartRule) -> tuple[str, str] | Ignored:
+def _changes_what_matters(body: Json, words: frozenset[str]) -> bool:
+    """Tell whether an update may concern the rules; one that does not say what it changed may."""
+    changes = body.get("propertyChanges")
+    if not words or not isinstance(changes, list) or not changes:
+        return True
+    names = [change.get("property") if isinstance(change, dict) else None for change in changes]
+    return any(not isinstance(name, str) or any(word in name.casefold() for word in words) for name in names)
+
+
+def _read_reduced(detail: Json, where: str, rule: StartRule, mark: str) -> _Found | Ignored:
     if "entityType" in detail and _text(detail, "entityType", where).casefold() not in rule.entity_types:
         return Ignored("entity_type")
     action = _text(detail, "action", where)
-    if action.casefold() not in rule.actions:
+    kind = rule.actions.get(action.casefold())
+    if kind is None:
         return Ignored("action")
     user_id = _uuid(_object(detail, "entity", where), "id", _join(where, "entity"))
-    return _derived_id(user_id, action), user_id
+    return _derived_id(user_id, action, kind, mark), user_id, kind
 
 
-def _derived_id(user_id: str, action: str) -> str:
-    """Return an event id for an event without one of its own: the same for each delivery."""
-    return str(uuid5(_DERIVED_IDS, f"{user_id} {action.casefold()}"))
+def _derived_id(user_id: str, action: str, kind: Kind, mark: str) -> str:
+    """Return an event id for an event without one of its own: the same for each delivery.
+
+    A user is created once; what may happen again is told apart by what the sender says of this time.
+    """
+    apart = "" if kind is Kind.NEW else f" {mark}"
+    return str(uuid5(_DERIVED_IDS, f"{user_id} {action.casefold()}{apart}"))
+
+
+def _mark_of(event: Json) -> str:
+    """Return what tells one sending of an event from another's: the envelope's id and time."""
+    return f"{event.get('id') or ''} {event.get('time') or ''}"
 
 
 def _join(where: str, name: str) -> str:

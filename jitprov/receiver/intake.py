@@ -115,11 +115,13 @@ class Intake:
         else:
             readings = read_body(raw, self.rule, new_id)
         refused = [reading for reading in readings if isinstance(reading, Refused)]
-        accepted = await self._write(
+        answered = await self._write(
             [reading for reading in readings if isinstance(reading, Opening)],
             describe(raw, refused, self.seals) if refused else None,
         )
-        self._count(readings, accepted)
+        # A change of somebody whom jitprov never provisioned is served by nothing.
+        accepted = [acceptance for acceptance in answered if acceptance.provisioning_id]
+        self._count(readings, accepted, strangers=len(answered) - len(accepted))
         if spans.is_on():
             _trace(accepted, began_ns, headers)
         return _answer(readings, accepted, refused)
@@ -164,13 +166,13 @@ class Intake:
             raise answers.Turned(answers.come_again("the ledger does not answer")) from None
         return waiting[0].result() if openings else []
 
-    def _count(self, readings: Sequence[Reading], accepted: Sequence[Acceptance]) -> None:
+    def _count(self, readings: Sequence[Reading], accepted: Sequence[Acceptance], *, strangers: int) -> None:
         duplicates = sum(acceptance.duplicate for acceptance in accepted)
         reasons = [reading.reason for reading in readings if isinstance(reading, Ignored)]
         self.measures.count_events("accepted", len(accepted) - duplicates)
         self.measures.count_events("duplicate", duplicates)
-        self.measures.count_events("ignored", len(reasons))
-        self.measures.count_events("refused", len(readings) - len(accepted) - len(reasons))
+        self.measures.count_events("ignored", len(reasons) + strangers)
+        self.measures.count_events("refused", len(readings) - len(accepted) - len(reasons) - strangers)
         if own := reasons.count("own_client"):
             remedy = "if another program creates users with jitprov's OAuth client, give it one of its own"
             logs.event(_log, "own_creates_ignored", level=logging.WARNING, count=own, remedy=remedy)

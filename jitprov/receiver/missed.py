@@ -82,7 +82,7 @@ class Search:
             StepError: The audits cannot be read now; see `AuditClient.read`.
             DependencyDown: The ledger does not answer.
         """
-        records = self.audits.read(self.rule.entity_types, self.rule.actions, since, now + self.ahead, now=now)
+        records = self.audits.read(self.rule.entity_types, self.rule.beginnings, since, now + self.ahead, now=now)
         openings, ignored, refused = [], Counter[str](), []
         for record in records:
             reading = read_body(_as_event(record), self.rule, self.new_id)[0]

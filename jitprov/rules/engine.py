@@ -72,6 +72,8 @@ class RuleBook:
         known = lines or {}
         parts: list[Defaults | Rule] = [rules.defaults, *rules.rules]
         self._lines = {(kind, name): known.get((kind, name), 0) for part in parts for kind, name, _ in part.names()}
+        self.release_phone = rules.release_phone
+        self.looks_at_department_or_title = any(rule.when.department or rule.when.title for rule in rules.rules)
         self.looks_at_division = any(rule.when.division is not None for rule in rules.rules)
         looking = [*(rule.when for rule in rules.rules), *(each.when for each in rules.expected_roles)]
         self.looks_at_location = any(when.location is not None for when in looking)

@@ -3,6 +3,7 @@
     version: 1              of this format
     match: first            the first rule that covers an agent decides alone; `merge`: all that cover add up
     unmatched: fail         or `defaults`: what an agent gets whom no rule covers
+    release_phone: false    whether the phone that jitprov made goes when its user is deleted or deactivated
     defaults:               mode and phone for rules that leave them out; the rest only for `unmatched: defaults`
       mode: merge
       phone: true             or false, or {site, base}
@@ -134,6 +135,10 @@ class Rules(Part):
         default="fail",
         description="fail: an agent whose rules name what the organization does not have waits for a human; skip: "
         "it is left out, and said with the agent.",
+    )
+    release_phone: bool = Field(
+        default=False,
+        description="Whether the phone that jitprov made is deleted once its user is deleted or deactivated.",
     )
     defaults: Defaults = Field(default_factory=Defaults)
     rules: list[Rule] = Field(min_length=1)

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "doctor": "tests/integration/test_commands.py",
     "plan": "tests/integration/test_plan_commands.py",
     "reconcile": "tests/integration/test_reconcile_command.py",
+    "cleanup": "tests/integration/test_cleanup_command.py",
     "drift": "tests/integration/test_drift_command.py",
     "rules check": "tests/integration/test_rules_commands.py",
     "rules explain": "tests/integration/test_rules_commands.py",

@@ -20,6 +20,7 @@ from fastapi import HTTPException
 
 from data.bad_bodies import AUDIT, BAD_BODIES, REDUCED, USER
 from jitprov.domain.ids import is_uuid, parse_task_id
+from jitprov.domain.provisioning import State
 from jitprov.errors import ConfigurationError
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.receiver.app import create_app
@@ -90,7 +91,17 @@ def test_duplicate_delivery(receiver: RunningReceiver) -> None:
     assert receiver.published.count(first["provisioning_id"]) == 1
 
 
-@pytest.mark.parametrize("name", ["user-update.audit", "user-delete.audit", "noise-presence-update.audit"])
+def test_a_change_of_a_stranger_is_ignored(receiver: RunningReceiver, ledger: SwitchedLedger) -> None:
+    """What happens to a user whom jitprov never provisioned is answered with 200: nobody knows them."""
+    answer = receiver.post(example("user-delete.audit"))
+
+    assert answer.status_code == 200
+    assert answer.json() == {"accepted": [], "ignored": 1}
+    assert ledger.count()[State.ACCEPTED] == 0
+    assert receiver.published == []
+
+
+@pytest.mark.parametrize("name", ["user-update.audit", "noise-presence-update.audit"])
 def test_ignored(receiver: RunningReceiver, ledger: SwitchedLedger, name: str) -> None:
     """A valid event with nothing to do is answered with 200 and not written."""
     answer = receiver.post(example(name))

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from desk_room import guard_of
 from jitprov.cli import app
 from jitprov.desk.quarantine import make_quarantine_room
+from jitprov.domain.events import Kind
 from jitprov.ledger.redis import RedisLedger
 from jitprov.receiver.body import StartRule
 from jitprov.receiver.intake import new_id
@@ -28,7 +29,7 @@ OPERATOR_KEY = "operator-" + "o" * 40
 DATA_KEY = "data-" + "d" * 40
 SEALS = Seals(DATA_KEY)
 CANARY = "robin.canary@example.test"
-RULE = StartRule(frozenset({"user"}), frozenset({"create"}))
+RULE = StartRule(frozenset({"user"}), {"create": Kind.NEW})
 
 
 def a_create(**more: Any) -> dict[str, Any]:

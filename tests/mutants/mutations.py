@@ -142,8 +142,8 @@ MUTATIONS = (
     Mutation(
         "dedupe off: a user's other event opens again",
         f"{_LUA}/accept.lua",
-        "serving = serving_as(KEYS[2], user)",
-        "serving = false",
+        "local last = serving_as(KEYS[2], user)",
+        "local last = nil",
         LEDGER,
     ),
     Mutation(

@@ -36,9 +36,10 @@ from jitprov.ledger.book import BookMemory, Remembered
 from jitprov.ledger.memory import MemoryLedger
 from jitprov.ledger.memory_store import MemoryStore
 from jitprov.pipeline import operations
+from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.reconciler import InBroker, Reconciler
 from jitprov.pipeline.runner import Runner
-from jitprov.pipeline.steps import STEPS, Kit
+from jitprov.pipeline.steps import STEPS
 
 GRACE_S, LEASE_S, VISIBILITY_S, COUNTDOWN_MAX_S, LEDGER_AWAY_S = 20.0, 60.0, 300.0, 120.0, 5.0
 # Longest life of a request: connect and read timeout. A lease is longer than this and settle_s together (settings.py).

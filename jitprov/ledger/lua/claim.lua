@@ -9,7 +9,7 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
 local key, due, prefix, pid, step, gen, token = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local f = redis.call('HMGET', key, 'state', 'step', 'gen', 'lease', 'lease_until', 'nb', 'accepted')
+local f = redis.call('HMGET', key, 'state', 'step', 'gen', 'lease', 'lease_until', 'nb', 'accepted', 'after')
 local state = f[1]
 if not state then return {'unknown', '0'} end
 local place = {}
@@ -22,6 +22,10 @@ if place[step] < place[f[2]] then return {'done', '0'} end
 if place[step] > place[f[2]] then return {'early', '0'} end
 local renewed = f[4] == token
 if f[4] and not renewed and tonumber(f[5]) > now then return {'leased', '0'} end
+local before = f[8] and redis.call('HGET', prefix .. 'p:' .. f[8], 'state')
+if before and before ~= 'ready' and before ~= 'failed' and before ~= 'cancelled' then
+  return {'waiting', '3600000000'} -- comes after one that has not ended: the reconciler is told when it has
+end
 local nb = tonumber(f[6] or '0')
 -- 50 ms: a timer that fires a little before its time is not worth another trip
 if nb > now + 50000 then return {'waiting', string.format('%.0f', nb - now)} end

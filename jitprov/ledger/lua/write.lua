@@ -10,7 +10,7 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local us = string.format('%.0f', now)
 local key, due, prefix, pid, token = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[4]
-local f = redis.call('HMGET', key, 'state', 'lease', 'lease_until', 'v', 'wrote', 'accepted', 'step')
+local f = redis.call('HMGET', key, 'state', 'lease', 'lease_until', 'v', 'wrote', 'accepted', 'step', 'next', 'superseded')
 local state = f[1]
 if not state then return 0 end
 if f[5] == token then return 1 end
@@ -18,7 +18,16 @@ if ARGV[3] == 'lease' then
   if f[2] ~= token then return 0 end
 else
   if (f[4] or '0') ~= ARGV[5] then return 0 end
+  if f[9] and ARGV[11] == '0' then return 0 end -- a later one took over: nobody resumes it
   if f[2] and tonumber(f[3]) > now then return 0 end
+end
+local next = f[8]
+if next and ARGV[6] == 'failed' then
+  -- A later one takes over at once: nobody need retry this.
+  ARGV[6], ARGV[16], ARGV[17] = 'cancelled', '', ''
+  redis.call('HSET', key, 'superseded', next)
+elseif next and ARGV[6] == 'cancelled' then
+  redis.call('HSET', key, 'superseded', next)
 end
 redis.call('HSET', key, 'state', ARGV[6], 'step', ARGV[7], 'gen', ARGV[8], 'tries', ARGV[9], 'nb', ARGV[10],
   'story', ARGV[12], 'updated', us, 'wrote', token, 'missed', 0, 'code', ARGV[16], 'cause', ARGV[17])
@@ -36,6 +45,17 @@ if ARGV[11] == '1' then
   redis.call('HSET', key, 'ended', us)
   redis.call('HDEL', key, 'cancel')
   redis.call('ZREM', due, pid)
+  if next then
+    local before = redis.call('HGET', key, 'after')
+    local ahead = before and redis.call('HGET', prefix .. 'p:' .. before, 'state')
+    if ahead and ahead ~= 'ready' and ahead ~= 'failed' and ahead ~= 'cancelled' then
+      -- Cancelled before its turn: the one behind it comes after the one before it.
+      redis.call('HSET', prefix .. 'p:' .. next, 'after', before)
+      redis.call('HSET', prefix .. 'p:' .. before, 'next', next)
+    elseif redis.call('HGET', prefix .. 'p:' .. next, 'state') == 'waiting' then
+      redis.call('ZADD', due, us, next)
+    end
+  end
 else
   redis.call('ZADD', prefix .. 'at:' .. ARGV[7], f[6], pid)
   redis.call('HDEL', key, 'ended')

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from builders import a_failure
 from jitprov import errors
 from jitprov.domain.outcomes import Fail, Retry, RetryPolicy, Snooze, backoff_s, decide, describe, may_have_acted
-from jitprov.errors import CallsHeldUp, Final, NotNow, OutcomeUnknown, StationLate, StepError, TryAgain, Unavailable
+from jitprov.errors import (
+    CallsHeldUp,
+    Final,
+    NotNow,
+    OutcomeUnknown,
+    ProfileIncomplete,
+    StationLate,
+    StepError,
+    TryAgain,
+    Unavailable,
+)
 
 POLICY = RetryPolicy(attempts_max=3, backoff_base_s=2.0, backoff_cap_s=60.0, settle_s=15.0, waited_max_s=100.0)
 UNCERTAIN = {"OutcomeUnknown", "Broken"}
@@ -45,7 +55,7 @@ def test_not_now_snoozes_however_many_attempts_there_were(kind: type[StepError],
     if isinstance(error, CallsHeldUp):
         assert decided(error, attempt=attempt) == Snooze(0.0, describe(error), keeps_its_place=True)
     else:
-        assert decided(error, attempt=attempt) == Snooze(7.0, describe(error))
+        assert decided(error, attempt=attempt) == Snooze(7.0, describe(error), parked=kind is ProfileIncomplete)
 
 
 def test_a_wait_of_its_own_ends_with_the_total_wait() -> None:

@@ -15,6 +15,7 @@ from builders import NINE_AM, a_failure, a_phone, a_profile, a_provisioning, a_w
 from consistency import assert_consistent
 from jitprov.domain import provisioning as moves
 from jitprov.domain.agent import MediaShare, Place, Priority, WantedState
+from jitprov.domain.given import Given
 from jitprov.domain.ids import TaskId, parse_task_id
 from jitprov.domain.provisioning import (
     CORRIDOR,
@@ -327,17 +328,21 @@ TestAnyLegalWay.settings = settings(max_examples=150, stateful_step_count=40, de
 ASKING = WantedState(utilization=(MediaShare("call", 1),), queues=(Place("Calls"),))
 
 
-def resolved(wanted: WantedState) -> Provisioning:
-    return moves.advance(begun(at(Step.RESOLVE_SKILLS)), LATER, Findings(wanted=wanted))
+TOO_MUCH = Given(queues=(Place("Other", "q2"),))
+
+
+def resolved(wanted: WantedState, to_take: Given = TOO_MUCH) -> Provisioning:
+    return moves.advance(begun(at(Step.RESOLVE_SKILLS)), LATER, Findings(wanted=wanted, to_take=to_take))
 
 
 def test_steps_join_only_whom_the_rules_ask_them_for() -> None:
     """With nothing asked the corridor is as it was; what is asked follows its last step, under ids of its own."""
-    plain, asking = resolved(WantedState()), resolved(ASKING)
+    plain, asking = resolved(WantedState(), Given()), resolved(ASKING)
 
     assert plain.corridor == CORRIDOR
     assert asking.corridor == EVERY_STEP
-    assert resolved(WantedState(division=Place("D"))).corridor == (*CORRIDOR, Step.GRANT_ACCESS)
+    assert resolved(WantedState(division=Place("D")), Given()).corridor == (*CORRIDOR, Step.GRANT_ACCESS)
+    assert resolved(WantedState()).corridor == (*CORRIDOR, Step.TAKE_AWAY)
     assert [asking.task_id(step)[-4:] for step in CORRIDOR] == [plain.task_id(step)[-4:] for step in CORRIDOR]
     assert len({asking.task_id(step) for step in EVERY_STEP}) == len(EVERY_STEP)
 

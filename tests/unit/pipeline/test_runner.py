@@ -32,9 +32,10 @@ from jitprov.errors import (
 from jitprov.genesys.payloads import PhoneSetup, phone_name
 from jitprov.ledger import Claim, Denied
 from jitprov.ledger.memory import MemoryLedger
+from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.pulse import Pulse
 from jitprov.pipeline.runner import Runner
-from jitprov.pipeline.steps import STEPS, Kit
+from jitprov.pipeline.steps import STEPS
 
 SETUP = PhoneSetup("site", "base", "line base")
 FIRST, LAST = CORRIDOR[0], CORRIDOR[-1]

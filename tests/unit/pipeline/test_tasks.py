@@ -181,6 +181,6 @@ def test_a_chain_holds_the_steps_that_joined_on_demand() -> None:
     ]
 
     assert asked == [
-        [task_name(step) for step in (Step.ASSIGN_STATION, Step.SET_UTILIZATION, Step.GRANT_ACCESS)],
-        [task_name(Step.GRANT_ACCESS)],
+        [task_name(step) for step in (Step.ASSIGN_STATION, Step.SET_UTILIZATION, Step.GRANT_ACCESS, Step.TAKE_AWAY)],
+        [task_name(Step.GRANT_ACCESS), task_name(Step.TAKE_AWAY)],
     ]

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from data.bad_bodies import AUDIT, BAD_BODIES, REDUCED, USER, BadBody, deep
-from jitprov.domain.events import Opening
+from jitprov.domain.events import Kind, Opening
 from jitprov.domain.ids import is_uuid
 from jitprov.receiver.body import EVENTS_MAX, Ignored, Reading, Refused, StartRule, read_body
 from jitprov.settings import Settings
 
 EVENTS = Path(__file__).parents[2] / "data" / "events"
-RULE = StartRule(frozenset({"user"}), frozenset({"create"}))
+RULE = StartRule(frozenset({"user"}), {"create": Kind.NEW})
 NEW = "11111111-1111-4111-8111-111111110000"
 
 
@@ -126,7 +126,7 @@ def test_reduced_with_entity_type() -> None:
 def test_own_client() -> None:
     """Audits of our own client start nothing, even where the settings let updates start something."""
     own = example("user-create.audit")["detail"]["eventBody"]["clientId"]["id"]
-    rule = StartRule(frozenset({"user"}), frozenset({"create", "update"}), own)
+    rule = StartRule(frozenset({"user"}), {"create": Kind.NEW, "update": Kind.CHANGE}, own)
 
     assert read(example("user-create.audit"), rule) == [Ignored("own_client")]
     assert isinstance(read(example("user-update.audit"), rule)[0], Opening)
@@ -144,10 +144,17 @@ def test_no_client(client: object) -> None:
 
 def test_start_words_of_settings() -> None:
     """The settings decide which entity types and actions start a provisioning."""
-    chosen = Settings(start_entity_types=("Users",), start_actions=("RestoreDeleted",), client_id="Ours")
+    chosen = Settings(
+        start_entity_types=("Users",),
+        start_actions=("CREATE", "RestoreDeleted"),
+        later_actions=("Update",),
+        later_properties=("Title",),
+        client_id="Ours",
+    )
     rule = StartRule.from_settings(chosen)
 
-    assert rule == StartRule(frozenset({"users"}), frozenset({"restoredeleted"}), "ours")
+    actions = {"create": Kind.NEW, "restoredeleted": Kind.RETURN, "update": Kind.CHANGE}
+    assert rule == StartRule(frozenset({"users"}), actions, "ours", frozenset({"title"}))
     assert read(example("user-create.audit"), rule) == [Ignored("entity_type")]
 
 

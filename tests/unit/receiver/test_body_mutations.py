@@ -9,13 +9,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitprov.domain.events import Opening
+from jitprov.domain.events import Kind, Opening
 from jitprov.domain.ids import is_uuid
 from jitprov.receiver.body import Refused, StartRule, read_body
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 EVENTS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "data/events").glob("*.json"))]
-RULE = StartRule(frozenset({"user"}), frozenset({"create"}), "2ad5fb86-a096-4e6a-83ba-d61cf8c7e5d7")
+RULE = StartRule(frozenset({"user"}), {"create": Kind.NEW}, "2ad5fb86-a096-4e6a-83ba-d61cf8c7e5d7")
 TOKENS = [b"\x00", b"\xff", b'"', b"\\", b"\\u0000", b"\\ud800", b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"null"]
 TOKENS += [b"1e999", b"9" * 5000, b"[" * 40, b"]" * 40, b'"id":', b'"__type__":', b"\xef\xbb\xbf", b"\xc0\xaf", b" "]
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.just([]), st.just({}))

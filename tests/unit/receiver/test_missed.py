@@ -13,7 +13,7 @@ import pytest
 from builders import NINE_AM, an_opening
 from fixed_clock import FixedClock
 from jitprov.cache.memory import MemoryCache
-from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.events import Acceptance, Kind, Opening
 from jitprov.errors import Unavailable
 from jitprov.genesys.audits import AuditRecord
 from jitprov.ledger.memory import MemoryLedger
@@ -22,7 +22,7 @@ from jitprov.receiver.intake import new_id
 from jitprov.receiver.missed import READ_UNTIL, Round, Search, run_forever
 
 OWN = str(uuid4())
-RULE = StartRule(frozenset({"user"}), frozenset({"create"}), own_client_id=OWN)
+RULE = StartRule(frozenset({"user"}), {"create": Kind.NEW}, own_client_id=OWN)
 HOUR = timedelta(hours=1)
 
 
