@@ -14,8 +14,8 @@ from reliability.report import Row, record
 from simulation.test_histories import SHORT, History
 
 _UNTESTED = [
-    "A meter that is lost or set back, in simulated histories: the meter's own drawn histories lose it (make test-meter).",
-    "A meter set back to an older replica: who waits for a slot of the forgotten time may use it beside one given anew.",
+    "A lost meter, in simulated histories: the meter's own drawn histories lose it (make test-meter).",
+    "A meter set back to an older replica: a slot of the forgotten time may be used beside the one given anew.",
     "The two steps that join on demand, in simulated histories; they are in the crash points.",
 ]
 
