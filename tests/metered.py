@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -58,6 +58,13 @@ class Workshop:
     def now_us(self) -> int:
         """Return the store's time."""
         return int(self.clock.wall_s() * 1e6)
+
+    def holds(self, permit: Permit) -> bool:
+        """Tell whether a permit's slot stands in its meter."""
+        if self.client is None:
+            return cast("MemoryBudget", self.workers[0])._lanes[permit.lane].holds(permit.number)
+        meter = cast("RedisBudget", self.workers[0])
+        return self.client.zscore(meter._lanes[permit.lane][1], str(permit.number)) is not None
 
     def lose(self) -> None:
         """Lose all that the store holds; what workers know of it they keep."""

@@ -6,20 +6,15 @@
 local switch, key, slots = KEYS[1], KEYS[2], KEYS[3]
 local number, made, probe, keep = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local good_for = tonumber(ARGV[5])
-local lane = numbers(key, 'paused_until_us', 'debt', 'interval_us', 'burst_us', 'floor_us', 'made_us')
+local lane = numbers(key, 'paused_until_us', 'interval_us', 'burst_us', 'floor_us', 'made_us')
 local slot = tonumber(redis.call('ZSCORE', slots, number))
-if lane[6] ~= made or not slot then return 0 end
+-- Others' calls that came to light strike out slots that were reserved ahead: reserve.lua.
+if lane[5] ~= made or not slot then return 0 end
 local at = math.max(now, slot)
 -- Later than `good_for`: the caller woke too late, or the clock was set forward, and what it skipped was given anew.
 local good = now <= slot + good_for and now + held_for(switch) <= at and (lane[1] or 0) <= at
 if good and not probe and (tonumber(redis.call('HGET', switch, 'opened')) or 0) > 0 then good = false end
-if good and (lane[2] or 0) > 0 then
-  -- Others' calls took slots that were reserved ahead: this one, if there are as many.
-  local debt = math.min(lane[2], 1 + redis.call('ZCOUNT', slots, '(' .. whole(at), '+inf'))
-  redis.call('HSET', key, 'debt', whole(math.max(0, debt - 1)))
-  good = debt == 0
-end
 if good then return 1 end
 redis.call('ZREM', slots, number)
-redis.call('HSET', key, 'even_us', whole(even_of(slots, lane[3], lane[4], keep, lane[5])))
+redis.call('HSET', key, 'even_us', whole(even_of(slots, lane[2], lane[3], keep, lane[4])))
 return 0

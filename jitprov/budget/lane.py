@@ -11,8 +11,9 @@ again as soon as they are gone. Nothing is charged that may be our own: `reset` 
 is narrowed down by all answers of that window; a request may leave `good_for` after its slot; and the largest `reset`
 ever heard tells how long the API's window is (a published sample says 61).
 
-A call that came to light while own slots were reserved ahead takes one of these (`debt`): a caller who finds that out
-when its slot has come asks again. So it is paid at once, and not after all that was reserved.
+A call that came to light while own slots were reserved ahead takes the first of these: it is struck out at once, and
+its holder, who confirms it before use, asks again. So it is paid soon, and once: were the slot left standing until
+then, everybody who reserves meanwhile would wait for both. What is nearer than `ASK_AHEAD_S` may be confirmed already.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 
-from jitprov.budget.rate import BudgetRate, Pace
+from jitprov.budget.port import ASK_AHEAD_S
+from jitprov.budget.rate import BudgetRate, Pace, to_us
 
 _SECONDS_PER_WINDOW = 60
 _RESETS_MAX = 2
@@ -53,7 +55,7 @@ class Lane:
         paused_until_us: End of the API's pause.
         pause_reason: Why.
         allowed: Requests a minute, as the API said last; None before.
-        debt: Others' calls that have yet to take a slot of ours.
+        shared_until_us: Until when others' calls count.
         heard_us: Of the latest answer that was read.
         ends_us: Between which instants the API's window ends.
         longest_us: The API's window: a minute, or the largest `reset` heard.
@@ -68,7 +70,7 @@ class Lane:
     paused_until_us: int = 0
     pause_reason: str = ""
     allowed: int | None = None
-    debt: int = 0
+    shared_until_us: int = 0
     heard_us: int = 0
     ends_us: tuple[int, int] = (0, 0)
     longest_us: int = 0
@@ -85,7 +87,7 @@ class Lane:
 
     def tune(self, chosen_per_min: int | None, now_us: int) -> None:
         """Take on the limit in force."""
-        pace = self.rate.pace_at(self.limit(chosen_per_min))
+        pace = self.rate.pace_at(self.limit(chosen_per_min), shared=now_us < self.shared_until_us)
         if pace != self.pace:
             self.pace = pace
             self._make_anew(now_us)
@@ -110,14 +112,6 @@ class Lane:
         """Strike out a slot that will not be used."""
         self.slots = [slot for slot in self.slots if slot[1] != number]
         self._make_anew(now_us)
-
-    def owes(self, now_us: int) -> bool:
-        """Tell whether an own slot to come, or the one that has come, is another's by now; count it as paid."""
-        self.debt = min(self.debt, 1 + self._number_after(now_us))
-        if self.debt == 0:
-            return False
-        self.debt -= 1
-        return True
 
     def hear(self, heard: Heard, now_us: int) -> None:
         """Read an answer, unless a later one was read already."""
@@ -154,13 +148,13 @@ class Lane:
         calls = min(calls, self.rate.limit_per_min)
         if calls <= 0:
             return
+        free_us = now_us + to_us(ASK_AHEAD_S)
+        struck = [slot for slot in self.slots if slot[0] > free_us and slot[1] != _OTHERS][:calls]
+        self.slots = [slot for slot in self.slots if slot not in struck]
         for _ in range(calls):
             insort(self.slots, (at_us, _OTHERS))
-        self.debt = min(self.debt + calls, self._number_after(now_us))
+        self.shared_until_us = at_us + self.rate.keep_us
         self._make_anew(now_us)
-
-    def _number_after(self, now_us: int) -> int:
-        return len(self.slots) - bisect_right(self.slots, (now_us, self.given))
 
     def _make_anew(self, now_us: int) -> None:
         self.forget(now_us)

@@ -82,7 +82,6 @@ class MemoryBudget:
                 and self._held_until_us <= now_us
                 and lane.paused_until_us <= now_us
                 and (permit.probe or not self._circuit.opened)
-                and not lane.owes(now_us)
             )
             if not good:
                 lane.give_up(permit.number, now_us)

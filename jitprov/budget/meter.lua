@@ -10,7 +10,7 @@
 --     even_us, floor_us, interval_us, burst_us  see budget/rate.py and budget/lane.py             reserve, confirm
 --     total        slots given since it was made                                                          reserve
 --     paused_until_us, pause_reason             what the API asked for                                     pause
---     allowed, heard_us, ends_from_us, ends_to_us, longest_us, debt   what its answers said      reserve, confirm
+--     allowed, heard_us, ends_from_us, ends_to_us, longest_us, shared_until_us   what its answers said    reserve
 -- {prefix}budget:{client}:{lane}:slots   zset   slot's number -> its instant; o…: another's   a minute after the last
 --
 -- TIME before a write needs effects replication: Redis 5 and later.

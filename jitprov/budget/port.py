@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+#: Real seconds before its slot at which a caller may confirm a permit, at the earliest; a slot that was nearer when it
+#: was given need not be confirmed.
+ASK_AHEAD_S = 0.05
 #: A pause without an end lasts ten years.
 ENDLESS_S = 315_360_000.0
 
@@ -158,8 +161,9 @@ class Budget(Protocol):
     def confirm(self, permit: Permit) -> bool:
         """Tell, when its slot has come, whether a permit still holds; if not, it is given up: ask again.
 
-        It does not when a pause came, the circuit opened, others' calls took its place, the meter was lost, or the slot
-        was longer ago than `good_for`. Safe to repeat: what was given up once stays so.
+        Asked `ASK_AHEAD_S` before its slot, or later. It does not hold when a pause came, the circuit opened, others'
+        calls took its place, the meter was lost, or the slot was longer ago than `good_for`. Safe to repeat: what was
+        given up once stays so.
         """
         ...
 

@@ -128,15 +128,18 @@ class BudgetRate:
         """How long a slot counts: the span of slots whose requests may share a window."""
         return self.window_us + self.good_for_us + self.jitter_us
 
-    def pace_at(self, limit_per_min: int) -> Pace:
+    def pace_at(self, limit_per_min: int, *, shared: bool = False) -> Pace:
         """Return the pace that keeps a limit: the setting's, or a lower one, which leaves no burst.
 
         Args:
             limit_per_min: At least 1; more than the setting's counts as the setting's.
+            shared: Whether others use the token too. Their calls are known late, and some count as our own
+                (budget/lane.py): the headroom is left twice.
         """
-        if limit_per_min >= self.limit_per_min:
+        if limit_per_min >= self.limit_per_min and not shared:
             return self.pace
-        return Pace(max(self.pace.interval_us, math.ceil(self.window_us / (limit_per_min * self.share))), 0)
+        per_window = min(limit_per_min, self.limit_per_min) * self.share * (self.share if shared else 1.0)
+        return Pace(max(self.pace.interval_us, math.ceil(self.window_us / per_window)), 0)
 
     def even_of(self, slots_us: Iterable[int], pace: Pace) -> int:
         """Return `even` as it follows from the slots of the last `keep_us` and those to come, the earliest first."""

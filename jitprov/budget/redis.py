@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 
 from jitprov import logs
 from jitprov.budget.circuit import DOUBLINGS_MAX, LOOK_US, PROBE_US, first_open_us
-from jitprov.budget.port import ENDLESS_S, BudgetState, LaneState, Permit, Reading, Refusal
+from jitprov.budget.port import ASK_AHEAD_S, ENDLESS_S, BudgetState, LaneState, Permit, Reading, Refusal
 from jitprov.budget.rate import MICROSECONDS, BudgetRate, to_us
 from jitprov.budget.words import HOLD_LOOK_US, checked_rate, heard_by_the_meter, summed_up
 from jitprov.errors import DependencyDown
@@ -132,6 +132,7 @@ class RedisBudget:
         args: list[int | float | str] = [
             *(wait_max_us, rate.window_us, rate.keep_us, rate.good_for_us, rate.limit_per_min),
             *(rate.pace.interval_us, rate.pace.burst_us, repr(rate.share), PROBE_US, LOOK_US, HOLD_LOOK_US),
+            to_us(ASK_AHEAD_S),
         ]
         with self._lock:
             unread = {lane: self._unread.pop(lane, _NOTHING_HEARD) for lane in chosen}

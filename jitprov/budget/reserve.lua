@@ -3,14 +3,15 @@
 --
 -- KEYS[1] {prefix}budget:{client}; then for each lane {prefix}budget:{client}:{lane} and {prefix}budget:{client}:{lane}:slots
 -- ARGV    wait_max, window, keep, good_for, limit, interval, burst, share, how long a probe
---         is waited for, look, hold_look; then for each lane: made_us that the caller knew ('' when none), and of its last answer not yet
+--         is waited for, look, hold_look, ahead; then for each lane: made_us that the caller knew ('' when none), and of its last answer not yet
 --         read: allowed, count, reset, slot, sent, heard ('' when there is none)
 -- answer  {'slot', wait, lane from 0, number, slot's instant, failures, probe, made_us of each lane}
 --         {'busy' | 'paused' | 'held' | 'broken', wait, why, made_us of each lane}
 local wait_max, window, keep, good_for = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, interval, burst, share = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local probe_for, look, hold_look = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local FIRST, EACH = 11, 7
+local ahead = tonumber(ARGV[12])
+local FIRST, EACH = 12, 7
 local switch = KEYS[1]
 
 local hold = held_for(switch)
@@ -21,7 +22,7 @@ local chosen = circuit[5]
 -- The lane's hash as numbers by name; made, or moved with a clock that was set back.
 local NAMES = {
   'made_us', 'seen_us', 'even_us', 'floor_us', 'interval_us', 'burst_us', 'paused_until_us', 'allowed', 'heard_us',
-  'ends_from_us', 'ends_to_us', 'longest_us', 'debt',
+  'ends_from_us', 'ends_to_us', 'longest_us', 'shared_until_us',
 }
 local function lane_of(key, slots)
   local held, lane = numbers(key, unpack(NAMES)), {}
@@ -38,6 +39,10 @@ local function lane_of(key, slots)
     lane.floor_us = lane.floor_us - back
     redis.call('HSET', key, 'seen_us', whole(now), 'even_us', whole(lane.even_us), 'floor_us', whole(lane.floor_us))
     redis.call('HDEL', key, 'heard_us', 'ends_to_us')
+    if lane.shared_until_us then
+      lane.shared_until_us = lane.shared_until_us - back
+      redis.call('HSET', key, 'shared_until_us', whole(lane.shared_until_us))
+    end
     if lane.paused_until_us then
       lane.paused_until_us = lane.paused_until_us - back
       redis.call('HSET', key, 'paused_until_us', whole(lane.paused_until_us))
@@ -45,7 +50,7 @@ local function lane_of(key, slots)
     local given = redis.call('ZRANGE', slots, 0, -1, 'WITHSCORES')
     for index = 1, #given, 2 do redis.call('ZADD', slots, whole(given[index + 1] - back), given[index]) end
   end
-  lane.paused_until_us, lane.debt = lane.paused_until_us or 0, lane.debt or 0
+  lane.paused_until_us = lane.paused_until_us or 0
   return lane
 end
 
@@ -65,9 +70,17 @@ local function hear(key, slots, lane, allowed, count, reset, slot, sent, heard)
   local calls = math.min(count - redis.call('ZCOUNT', slots, whole(began), whole(heard)), limit)
   if calls <= 0 then return false end
   local others = redis.call('HINCRBY', key, 'others', calls)
+  -- They take the first own slots that nobody can have confirmed yet: budget/lane.py.
+  lane.shared_until_us = heard + keep
+  redis.call('HSET', key, 'shared_until_us', whole(lane.shared_until_us))
+  local left = calls
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', slots, '(' .. whole(now + ahead), '+inf')) do
+    if left > 0 and string.sub(member, 1, 1) ~= 'o' then
+      redis.call('ZREM', slots, member)
+      left = left - 1
+    end
+  end
   for number = others - calls + 1, others do redis.call('ZADD', slots, whole(heard), 'o' .. whole(number)) end
-  local to_come = redis.call('ZCOUNT', slots, '(' .. whole(now), '+inf')
-  redis.call('HSET', key, 'debt', whole(math.min(lane.debt + calls, to_come)))
   return true
 end
 
@@ -90,8 +103,10 @@ for index = 0, (#KEYS - 1) / 2 - 1 do
   end
   local in_force = math.min(limit, lane.allowed or limit, chosen or limit)
   lane.interval, lane.burst = interval, burst
-  if in_force < limit then
-    lane.interval, lane.burst = math.max(interval, math.ceil(window / (in_force * share))), 0
+  local shared = now < (lane.shared_until_us or 0)
+  if in_force < limit or shared then
+    lane.interval = math.max(interval, math.ceil(window / (in_force * share * (shared and share or 1))))
+    lane.burst = 0
   end
   if anew or lane.interval ~= lane.interval_us or lane.burst ~= lane.burst_us then
     lane.even_us = even_of(slots, lane.interval, lane.burst, keep, lane.floor_us)

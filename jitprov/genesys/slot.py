@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from jitprov.budget import Budget, Permit, Refusal
+from jitprov.budget.port import ASK_AHEAD_S
 from jitprov.domain.clock import Clock
 from jitprov.errors import BudgetDenied, CallsHeldUp, DependencyDown
 from jitprov.settings import Settings
@@ -22,12 +23,8 @@ _TRIES = 8
 _AWAY_S = 5.0
 # Real seconds: a wait for a busy meter that is so short is spent in place.
 _SOON_S = 0.5
-# Real seconds. A pause that begins during a shorter wait is met by at most this much lateness.
-_LOOK_AGAIN_S = 0.05
 # Real seconds after which those who wait for people's pause to end look again.
 _LOOK_FOR_RESUME_S = 1.0
-# Real seconds before its slot at which a caller asks what is left to ask; what the answers take is no lateness then.
-_AHEAD_S = 0.05
 
 
 def take_slot(
@@ -70,8 +67,9 @@ def take_slot(
                     raise _denied(answer, scale)
                 clock.wait(in_place_s * scale)
                 continue
-            _wait_until(answer.slot_at_s - min(_AHEAD_S, answer.good_for_s), clock, scale)
-            if answer.wait_s > _LOOK_AGAIN_S and not budget.confirm(answer):
+            _wait_until(answer.slot_at_s - min(ASK_AHEAD_S, answer.good_for_s), clock, scale)
+            # A pause that begins in a shorter wait is met by at most this much lateness.
+            if answer.wait_s > ASK_AHEAD_S and not budget.confirm(answer):
                 continue
         except DependencyDown as error:
             raise BudgetDenied("the meter does not answer, so nothing is sent", wait_s=_AWAY_S * scale) from error

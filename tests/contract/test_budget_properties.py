@@ -54,6 +54,7 @@ class History:
     chosen: int | None = None
     allowed: dict[int, int] = field(default_factory=dict)
     waiting: list[tuple[Budget, Permit]] = field(default_factory=list)
+    struck: list[Permit] = field(default_factory=list)
     told: list[object] = field(default_factory=list)
     workers: list[Budget] = field(default_factory=list)
 
@@ -93,7 +94,9 @@ class History:
             self.place.clock.advance(late_s)
         good = budget.confirm(permit)
         self.told.append(good)
-        if not good:
+        if permit in self.struck:
+            assert not good, "a slot that others' calls took was used"
+        elif not good:
             self.judges[permit.lane].taken_back(permit.slot_us)
 
     def hear(self, number: int) -> None:
@@ -111,6 +114,10 @@ class History:
         budget.reserve(wait_max_s=-1, lanes=(permit.lane,))  # gives nothing; takes what was heard along
         told = budget.state().lanes[permit.lane].allowed_per_min
         self.told.append(told)
+        for _, waits in self.waiting:
+            if waits.lane == permit.lane and waits not in self.struck and not self.place.holds(waits):
+                self.struck.append(waits)
+                self.judges[permit.lane].taken_back(waits.slot_us)
         if told is not None:
             self.allowed[permit.lane] = told
 
