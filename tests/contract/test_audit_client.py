@@ -33,7 +33,7 @@ def audits(**options: Any) -> Iterator[tuple[AuditClient, SandboxControl]]:
         clock = RealClock(SCALE)
         client = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
         settings = read_settings(_env_file=None, api_url=sandbox.base_url, time_scale=SCALE, **client)
-        rate = BudgetRate.of(12_000, headroom=0.02, time_scale=SCALE)
+        rate = BudgetRate.of(12_000, headroom=0.5, time_scale=SCALE)
         budget = MemoryBudget(rate, clock.monotonic_s, lanes=1, failures_max=5)
         tokens = TokenSource(settings, MemoryCache(clock.monotonic_s), clock, budget)
         yield AuditClient(Transport(settings, budget, clock, tokens), clock), sandbox.control

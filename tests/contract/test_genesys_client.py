@@ -41,6 +41,7 @@ PHONES = "/api/v2/telephony/providers/edges/phones"
 SKILLS = "/api/v2/users/{userId}/routingskills/bulk"
 # Far above what a test sends: how the meter paces is the meter's suite.
 # With room for lateness: what a busy machine loses of slots is not what is tested here.
+# Half of it to spare, so that no slot is missed on a machine that is busy for a moment.
 FAST = BudgetRate.of(60_000, headroom=0.5, time_scale=SCALE)
 
 
