@@ -39,14 +39,13 @@ PARTS: dict[str, str] = {
     "canaries": "Secrets searched for",
     "acl_denials": "Refused by Redis",
     "schema": "Requests made up from the contract",
-    "receiver": "The front door under load",
 }
 
 _HEAD = """# What was broken on purpose, and what held
 
 Written by `python -m reliability report` from docs/reliability.json; do not edit. Each part comes from a run of the
 command it names. *Plain Celery* is benchmarks/plain_chains.py, a chain with late acknowledgement as guides show it,
-under the same faults: it shows that the faults bite.
+under the same faults: it shows that the faults bite. The front door under load is in [benchmark.md](benchmark.md).
 """
 
 
