@@ -44,7 +44,7 @@ class InProcess:
     def told(self, *command: str, code: int = 0) -> Any:
         """Run a command with --json and return what it tells."""
         result = CliRunner().invoke(app, [*command, "--json"])
-        assert result.exit_code == code, result.output
+        assert result.exit_code == code, f"{command}: {result.output} {result.exception!r}"
         return json.loads(result.stdout)
 
     def said(self, *command: str, code: int = 0) -> str:

@@ -11,6 +11,7 @@ from jitprov import __version__
 from jitprov.cli import (
     acts,
     agents,
+    apply,
     budget,
     checks,
     cleanup,
@@ -67,6 +68,7 @@ _MODULES = (
     forecast,
     rules,
     plan,
+    apply,
     drift,
     cleanup,
     saml,

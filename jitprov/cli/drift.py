@@ -13,10 +13,12 @@ import typer
 from rich.markup import escape
 
 from jitprov.cli import scope
+from jitprov.cli.apply import act_on, agreed
+from jitprov.cli.noted import By, act_as_json
 from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave, out
 from jitprov.cli.plan import as_json, comparison_of, print_compared, print_totals, totals_of
 from jitprov.cli.rules import File, chosen_book
-from jitprov.cli.wanted import OfDepartment
+from jitprov.cli.wanted import OfDepartment, Who, Why, Yes
 from jitprov.desk.words import agents
 from jitprov.domain.asserted_roles import RoleFinding
 from jitprov.domain.report import as_cell
@@ -50,6 +52,12 @@ def drift(
             "--thorough", help="Also ask what only single agents tell: utilization, and the divisions of roles."
         ),
     ] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Have those who differ provisioned anew; shows it, and does it with --yes.")
+    ] = False,
+    yes: Yes = False,
+    why: Why = "",
+    who: Who = "",
     file: File = None,
     csv_: Annotated[
         Path | None, typer.Option("--csv", help="Write one row per finding to this file; - for standard output.")
@@ -61,8 +69,12 @@ def drift(
     Exit code 4 when something differs. Costs about 20 calls of the shared budget for 1,000 agents, and with --thorough
     up to two more for each whose rules name utilization or roles.
 
-    Example: jitprov drift --department Seasonal_Retail --csv drift.csv
+    --fix mends what the rules want through the same corridor and budget; roles that go are for the identity provider.
+
+    Example: jitprov drift --department Seasonal_Retail --csv drift.csv, then jitprov drift --fix --yes
     """
+    if fix and file:
+        end_with_error("--fix follows the rules of the workers: leave --file out, or put the file in force", Exit.USAGE)
     asserted = _asserted(expected) if expected else None
     book = chosen_book(file)
     kept = make_services(settings())
@@ -76,9 +88,20 @@ def drift(
     unseen = sorted({what for each in compared for what in each.difference.unseen})
     if csv_:
         _write(csv_, _rows(found))
+    totals = totals_of(compared, kept)
+    if not json_ and csv_ != Path("-"):
+        _print(found, unseen)
+        print_totals(totals, compared)
+    act = None
+    if fix and found.differing and agreed(f"Change {agents(totals.differ)}?", yes=yes, json_=json_):
+        whom = f"{agents(len(compared))} looked at{f' of department {department}' if department else ''}"
+        act = act_on(ledger, compared, "fix", whom, By(who, why), kept)
     if json_:
         emit_json(
             "drift",
+            done=act is not None,
+            act=act and act_as_json(act),
+            totals=asdict(totals),
             rules_version=book.rules_version,
             counts=found.counts(),
             calls=found.calls,
@@ -87,9 +110,11 @@ def drift(
             agents=[as_json(each) for each in compared if each.difference or each.error or each in found.doubled],
             roles=[asdict(finding) for finding in found.roles],
         )
-    elif csv_ != Path("-"):
-        _print(found, unseen)
-        print_totals(totals_of(compared, kept), compared)
+    elif act:
+        out.print(escape(act.outcome), soft_wrap=True)
+        err.print("Next: jitprov top, then jitprov drift again")
+    elif found.differing:
+        err.print(f"Nothing was changed. Next: jitprov drift --fix{' --yes' if fix else ''}", soft_wrap=True)
     if found:
         leave(Exit.DIFFERENCES)
 

@@ -11,12 +11,13 @@ import typer
 from rich.markup import escape
 
 from jitprov.cli import scope
-from jitprov.cli.output import Exit, Json, emit_json, end_with_error, out
+from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, out
 from jitprov.cli.rules import File, chosen_book
 from jitprov.cli.wanted import OfDepartment
 from jitprov.desk.pace import pace_of
 from jitprov.desk.words import agents, number
-from jitprov.domain.difference import Change, calls_together, looks_at
+from jitprov.domain.change import Change
+from jitprov.domain.difference import calls_together, looks_at
 from jitprov.domain.forecast import time_for
 from jitprov.genesys.organization import organization_key
 from jitprov.pipeline.comparison import Compared, Comparison, Reason
@@ -62,14 +63,16 @@ def plan(
     users: Users = None,
     department: OfDepartment = "",
     file: File = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Keep the plan in a file.", show_default=False)] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Keep the plan in a file, for `jitprov apply`.", show_default=False)
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Show what would change so that agents have what the rules say, call by call; nothing is changed.
 
     Costs a few calls of the shared budget for each agent.
 
-    Example: jitprov plan --department Seasonal_Retail --out plan.json
+    Example: jitprov plan --department Seasonal_Retail --out plan.json, then jitprov apply plan.json
     """
     if bool(users) == bool(department):
         end_with_error("name users, or a --department", Exit.USAGE)
@@ -100,11 +103,13 @@ def plan(
     for each in compared:
         print_compared(each)
     print_totals(totals, compared)
+    if to:
+        err.print(f"Next: jitprov apply {escape(str(to))}", soft_wrap=True)
 
 
 def comparison_of(kept: Services, book: RuleBook) -> Comparison:
     """Return what compares agents with rules."""
-    return Comparison(book, kept.catalogue, kept.belongings, kept.actual_reader())
+    return Comparison(book, kept.catalogue, kept.belongings, kept.actual_reader(), kept.ledger.memories)
 
 
 def totals_of(compared: Sequence[Compared], kept: Services) -> Totals:

@@ -1,7 +1,7 @@
 """What an agent has against what the rules want: the one comparison that steps, plan and drift share. Pure.
 
-A change is one thing that differs; a call is one request that mends it. Several changes may share a call (fifty skills
-of one agent), and several agents (fifty who shall be in one group).
+What jitprov itself gave and the rules do not give any more is among the changes; what others gave is not, unless the
+rules replace.
 """
 
 from __future__ import annotations
@@ -12,14 +12,10 @@ from typing import Any, Literal
 
 from jitprov.domain.actual import ANY_DIVISION, Actual
 from jitprov.domain.agent import MediaShare, Profile, RatedLanguage, RatedSkill, WantedState
+from jitprov.domain.change import AGENTS_PER_CALL, RATED_PER_CALL, Call, Change, How, What
+from jitprov.domain.given import Given
 from jitprov.domain.skills import complete_shares, diff_languages, diff_skills, extra_languages
-
-What = Literal["skill", "language", "utilization", "division", "role", "group", "queue", "phone", "station"]
-How = Literal["give", "rate", "take", "set", "move", "make"]
-
-# Most that one call takes. Of the array of a division and of a role's subjects the API tells no cap.
-RATED_PER_CALL = 50
-AGENTS_PER_CALL: Mapping[str, int] = {"division": 50, "role": 50, "group": 50, "queue": 100}
+from jitprov.domain.withdrawal import withdrawn
 
 _ROUTES: Mapping[str, tuple[str, str]] = {
     "skill": ("PATCH", "/api/v2/users/{userId}/routingskills/bulk"),
@@ -56,46 +52,6 @@ class Grantable:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request.
-
-    Attributes:
-        method: Of HTTP.
-        route: As the API describes it.
-        thing: Which thing a call for many gives; empty for a call about one agent alone.
-        part: Of several of the same kind, from 1.
-        agents_max: Agents that it can serve.
-    """
-
-    method: str
-    route: str
-    thing: str = ""
-    part: int = 1
-    agents_max: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that differs.
-
-    Attributes:
-        what: Of which kind.
-        name: Of the thing; of a role with its division.
-        how: `give`, `rate` (other proficiency), `take`, `set`, `move`, `make`.
-        before: As it is; empty where there is nothing.
-        after: As it shall be.
-        wanted: What the rules say; None for what they do not say.
-    """
-
-    what: What
-    name: str
-    how: How
-    before: str = ""
-    after: str = ""
-    wanted: Any = field(default=None, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Difference:
     """How an agent differs from what the rules want.
 
@@ -114,13 +70,16 @@ class Difference:
         return bool(self.changes)
 
 
-def differ(wanted: WantedState, actual: Actual, usual: Mapping[str, MediaShare]) -> Difference:
+def differ(
+    wanted: WantedState, actual: Actual, usual: Mapping[str, MediaShare], surplus: Given | None = None
+) -> Difference:
     """Return how an agent differs from what the rules want.
 
     Args:
         wanted: With ids.
         actual: What the agent has.
         usual: The organization's utilization; asked for only where rules name media.
+        surplus: What jitprov gave and the rules do not give any more; see `domain.given`.
     """
     changes: list[Change] = []
     calls: list[Call] = []
@@ -130,6 +89,7 @@ def differ(wanted: WantedState, actual: Actual, usual: Mapping[str, MediaShare])
         _phone(wanted, actual),
         _utilization(wanted, actual, usual),
         _access(wanted, actual),
+        withdrawn(surplus or Given(), actual.profile),
     ):
         changes += found
         calls += called

@@ -14,13 +14,14 @@ class Kind(StrEnum):
     NEW = "new"  # a new agent; whoever has a provisioning already gets no second one
     CHANGE = "change"  # something of the agent changed; nothing for one whom jitprov does not know
     RETURN = "return"  # restored: as a change, and for whomever
+    MEND = "mend"  # asked for by an operator: what is remembered of the agent is looked for, and not trusted
     CLEANUP = "cleanup"  # what jitprov gave is taken away: the season is over
     UNDO = "undo"  # and given back
 
     @property
     def follows_profile(self) -> bool:
         """Whether the profile decides what happens, so that one provisioning can serve several events."""
-        return self in {Kind.NEW, Kind.CHANGE, Kind.RETURN}
+        return self in {Kind.NEW, Kind.CHANGE, Kind.RETURN, Kind.MEND}
 
 
 @dataclass(frozen=True, slots=True)

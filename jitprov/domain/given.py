@@ -142,6 +142,9 @@ def surplus(given: Given, wanted: WantedState) -> Given:
     # A wish for any division is for the move that follows from it; only without one does the agent go back.
     left = given - _as_given(wanted)
     kept = replace(left, phone=None, station_id="")
+    if wanted.mode == "replace":
+        # Replacing takes those by itself.
+        kept = replace(kept, skills=(), languages=() if wanted.languages else kept.languages)
     return kept if wanted.division is None else replace(kept, division=None, division_before=None)
 
 

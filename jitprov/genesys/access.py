@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from jitprov.domain.agent import MediaShare, RatedLanguage
-from jitprov.domain.difference import AGENTS_PER_CALL, RATED_PER_CALL
+from jitprov.domain.change import AGENTS_PER_CALL, RATED_PER_CALL
 from jitprov.errors import NotYetConsistent
 from jitprov.genesys.payloads import (
     Malformed,

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from jitprov import logs
 from jitprov.domain.agent import Phone, Profile, RatedSkill
-from jitprov.domain.difference import RATED_PER_CALL
+from jitprov.domain.change import RATED_PER_CALL
 from jitprov.errors import NotYetConsistent, Refused
 from jitprov.genesys.payloads import (
     Malformed,

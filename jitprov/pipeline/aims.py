@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jitprov.domain.agent import Profile, WantedState
+from jitprov.domain.agent import Phone, Profile, WantedState
 from jitprov.domain.events import Kind
 from jitprov.domain.given import Given, Memory, settled, surplus, wanted_again
 from jitprov.domain.provisioning import Provisioning
@@ -17,6 +17,7 @@ from jitprov.genesys.holdings import HoldingsClient
 from jitprov.rules.engine import RuleBook
 
 _LATER = frozenset({Kind.CHANGE, Kind.RETURN})
+_FILLED_IN_LATER = frozenset({Kind.NEW, Kind.RETURN})
 
 
 def leaves(record: Provisioning, profile: Profile) -> bool:
@@ -42,7 +43,7 @@ def wanted_of(record: Provisioning, profile: Profile, book: RuleBook, *, wait_s:
     if record.kind is Kind.CLEANUP or leaves(record, profile):
         return WantedState(phone=False, rules_version=book.rules_version)
     filled_in = profile.department.strip() or profile.title.strip()
-    if not filled_in and wait_s > 0 and book.looks_at_department_or_title and record.kind is not Kind.CHANGE:
+    if not filled_in and wait_s > 0 and book.looks_at_department_or_title and record.kind in _FILLED_IN_LATER:
         raise ProfileIncomplete("neither department nor title is filled in yet", wait_s=wait_s)
     return book.wanted_for(profile)
 
@@ -64,11 +65,7 @@ def to_be_taken(record: Provisioning, profile: Profile, wanted: WantedState, mem
         return given - (given - record.findings.order)
     if leaves(record, profile):
         return Given(phone=given.phone, station_id=given.station_id) if book.release_phone else Given()
-    left = surplus(given, wanted)
-    if wanted.mode == "replace":
-        # Replacing takes skills by itself, and languages where the rules name any.
-        return replace(left, skills=(), languages=() if wanted.languages else left.languages)
-    return left
+    return surplus(given, wanted)
 
 
 def looked_at(
@@ -78,10 +75,11 @@ def looked_at(
 
     A new agent has none that the rules would give, and is not looked at. Of any other, what jitprov gave is taken to be
     there, and the rest looked for: one call for roles, one or two for queues, none when nothing is wanted beyond it.
+    An operator who asks to mend does so since something was taken away: then nothing is taken to be there.
     """
     if record.kind is Kind.NEW or not wanted.asks_access:
         return profile
-    given = settled(memory, profile)
+    given = Given() if record.kind is Kind.MEND else settled(memory, profile)
     roles = {(grant.role_id, grant.division_id) for grant in given.roles}
     if {(grant.role_id, grant.division_id) for grant in wanted.roles} - roles:
         roles |= holdings.grants_of(record.user_id)
@@ -90,3 +88,11 @@ def looked_at(
     if wished - queues:
         queues |= holdings.queues_of(record.user_id, enough=wished)
     return replace(profile, role_ids=tuple(sorted(roles)), queue_ids=tuple(sorted(queues)))
+
+
+def is_at(profile: Profile, phone: Phone, holdings: HoldingsClient) -> bool:
+    """Tell whether an agent's default station is their phone's: by the line's id, else by one look."""
+    station_id = profile.default_station_id
+    if not station_id or station_id == phone.line_id:
+        return bool(station_id)
+    return holdings.users_of_stations([station_id]).get(station_id) == profile.user_id

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jitprov.domain.actual import Actual
-from jitprov.domain.agent import MediaShare, WantedState
-from jitprov.domain.difference import Change, Difference, What, differ
+from jitprov.domain.agent import MediaShare, Profile, WantedState
+from jitprov.domain.change import Change, What
+from jitprov.domain.difference import Difference, differ
+from jitprov.domain.given import Given, Memory, settled, surplus
 from jitprov.errors import NameUnknown, NoRuleMatched, SkillUnknown, StepError
 from jitprov.genesys.actual import ActualReader
 from jitprov.genesys.belongings import Belongings
@@ -72,12 +74,14 @@ class Comparison:
         catalogue: Knows the ids of skills.
         belongings: Knows all other ids, and the organization's utilization.
         reader: Reads what agents have.
+        memories: Tells what jitprov gave, by user id.
     """
 
     book: RuleBook
     catalogue: Catalogue
     belongings: Belongings
     reader: ActualReader
+    memories: Callable[[Sequence[str]], Mapping[str, Memory]]
 
     def compare(self, listed: Sequence[Listed], *, thorough: bool) -> list[Compared]:
         """Return each agent against the rules, in the order given.
@@ -97,7 +101,8 @@ class Comparison:
         actual = self.reader.read(listed, wanted, thorough=thorough)
         asks_shares = any(wish.utilization for wish in wanted.values())
         usual = self.belongings.utilization() if thorough and asks_shares else {}
-        return [self._compared(each, told, wanted, actual, errors.get(each.profile.user_id), usual) for each in listed]
+        memories = self.memories(list(wanted))
+        return [self._compared(each, told, wanted, actual, memories, errors, usual) for each in listed]
 
     def _with_ids(self, told: Mapping[str, Explanation], errors: dict[str, StepError]) -> dict[str, WantedState]:
         # Those whom the same rules cover have the same wanted state: it is resolved once.
@@ -123,26 +128,32 @@ class Comparison:
         told: Mapping[str, Explanation],
         wanted: Mapping[str, WantedState],
         actual: Mapping[str, Actual],
-        error: StepError | None,
+        memories: Mapping[str, Memory],
+        errors: Mapping[str, StepError],
         usual: Mapping[str, MediaShare],
     ) -> Compared:
         user_id = each.profile.user_id
-        if error is not None:
-            return Compared(each, error=error)
-        difference = differ(wanted[user_id], actual[user_id], usual)
+        if user_id in errors:
+            return Compared(each, error=errors[user_id])
+        too_much = _surplus(memories.get(user_id), wanted[user_id], each.profile)
+        difference = differ(wanted[user_id], actual[user_id], usual, too_much)
         by = {(gift.what, gift.name): gift.by for gift in told[user_id].gifts}
         reasons = tuple(self._reason(change, by) for change in difference.changes)
         return Compared(each, difference, wanted[user_id], actual[user_id], reasons)
 
     def _reason(self, change: Change, by: Mapping[tuple[str, str], str]) -> Reason:
         if change.how == "take":
-            return Reason(by.get(("mode", "replace"), ""))
+            return Reason(by.get(("mode", "replace"), "") or "no rule any more")
         if change.what in {"phone", "station"}:
             return Reason(by.get(("phone", "yes"), ""))
         rule = by.get((change.what, in_words(change.wanted)), "")
         name = getattr(change.wanted, "role", change.name) if change.what == "role" else change.name
         kind = _KINDS.get(change.what)
         return Reason(rule, self.book.named(kind).get(name, 0) if kind else 0)
+
+
+def _surplus(memory: Memory | None, wanted: WantedState, profile: Profile) -> Given:
+    return surplus(settled(memory or Memory(), profile), wanted)
 
 
 def changes_with_reasons(compared: Iterable[Compared]) -> Iterable[tuple[Compared, Change, Reason]]:

@@ -81,7 +81,7 @@ def everybody(kept: Services) -> Drift:
         StepError: The organization cannot be read now.
     """
     book, before = kept.rules.in_force(), kept.holdings.calls_made
-    comparison = Comparison(book, kept.catalogue, kept.belongings, kept.actual_reader())
+    comparison = Comparison(book, kept.catalogue, kept.belongings, kept.actual_reader(), kept.ledger.memories)
     compared = comparison.compare(list(kept.holdings.active_users()), thorough=False)
     return Drift(compared, role_findings(compared, book), kept.holdings.calls_made - before)
 

@@ -13,8 +13,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jitprov.domain.agent import Granted, Place, Profile, RoleGrant, WantedState
-from jitprov.domain.given import to_be_given
+from jitprov.domain.actual import Actual
+from jitprov.domain.agent import Granted, Profile, WantedState
+from jitprov.domain.difference import Grantable, lacking
 from jitprov.domain.provisioning import EVERY_STEP, Step
 from jitprov.errors import NameUnknown, NoRuleMatched, Refused, TryAgain
 from jitprov.genesys.access import (
@@ -37,42 +38,9 @@ _TURN = "grants"
 _JUDGED = EVERY_STEP[Step.RESOLVE_SKILLS.number :]
 
 
-@dataclass(frozen=True, slots=True)
-class Grantable:
-    """One thing that can be given to many at once.
-
-    Attributes:
-        what: `division`, `role`, `group` or `queue`.
-        ids: Of the thing; of a role, its own and its division's.
-        name: For people; does not count.
-    """
-
-    what: str
-    ids: tuple[str, ...]
-    name: str = field(compare=False)
-
-    @property
-    def note(self) -> str:
-        """What is noted about somebody who was given it."""
-        return ":".join((self.what, *self.ids))
-
-
 def grantables(wanted: WantedState, profile: Profile) -> list[Grantable]:
     """Return what an agent must be given, the division first; nothing that the profile shows to be there."""
-    lacked = to_be_given(wanted, profile)
-    return _things(lacked.division, lacked.roles, lacked.groups, lacked.queues)
-
-
-def _things(
-    division: Place | None, roles: Sequence[RoleGrant], groups: Sequence[Place], queues: Sequence[Place]
-) -> list[Grantable]:
-    found = [Grantable("division", (division.place_id,), division.name)] if division else []
-    for grant in roles:
-        name = f"{grant.role} in {grant.division or 'the home division'}"
-        found.append(Grantable("role", (grant.role_id, grant.division_id), name))
-    found += [Grantable("group", (group.place_id,), group.name) for group in groups]
-    found += [Grantable("queue", (queue.place_id,), queue.name) for queue in queues]
-    return found
+    return lacking(wanted, Actual(profile, roles=frozenset(profile.role_ids), queues=frozenset(profile.queue_ids)))
 
 
 class Grants:
@@ -124,8 +92,8 @@ class Grants:
             StepError: A call for this agent alone failed; what was given before it stands and is noted.
         """
         things = grantables(wanted, profile)
-        all_wanted = _things(wanted.division, wanted.roles, wanted.groups, wanted.queues)
-        there = [Granted(thing.what, thing.name, "there") for thing in all_wanted if thing not in things]
+        everything = grantables(wanted, Profile(user_id))
+        there = [Granted(thing.what, thing.name, "there") for thing in everything if thing not in things]
         if not anew and {thing.note for thing in things} <= self._noted([user_id])[user_id]:
             return (*there, *(Granted(thing.what, thing.name, "earlier") for thing in things))
         with self._shelf.turn(_TURN):
@@ -197,6 +165,12 @@ class Grants:
             for user_id, noted in self._noted(user_ids).items()
         }
         self._shelf.put_many(notes, keep_s=_KEEP_S)
+
+
+def forget_notes(shelf: Shelf, user_ids: Sequence[str]) -> None:
+    """Forget what agents were given, before somebody has them looked at anew."""
+    for user_id in user_ids:
+        shelf.drop(_key(user_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from jitprov.domain.agent import Phone, Profile, WantedState
+from jitprov.domain.difference import shares_to_set
 from jitprov.domain.events import Kind
 from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step
@@ -18,7 +19,7 @@ from jitprov.errors import AgentGone, NameUnknown, NotYetConsistent, Refused, Sk
 from jitprov.genesys.naming import with_ids, with_lines
 from jitprov.genesys.payloads import phone_name
 from jitprov.genesys.stations import StationSource
-from jitprov.pipeline.aims import looked_at, to_be_taken, wanted_of
+from jitprov.pipeline.aims import is_at, looked_at, to_be_taken, wanted_of
 from jitprov.pipeline.kit import Kit
 from jitprov.pipeline.surplus import take_back
 from jitprov.pipeline.taking import take
@@ -140,6 +141,8 @@ def create_phone(record: Provisioning, kit: Kit) -> Findings:
         # The name says whose it is: what jitprov made is told from what was there, and stays where there are both.
         ours = [replace(each, made=True) for each in phones if each.name == name]
         phone = next(iter([*ours, *phones]), None)
+        if phone and record.kind is not Kind.NEW and is_at(profile, phone, kit.holdings):
+            return _at(record, phone, profile.default_station_id)
     if phone is None:
         setup = kit.catalogue.phone_setup(wanted.site, wanted.phone_base)
         # Asked when the slot has come, not before: waiting for it may outlast the lease.
@@ -160,8 +163,12 @@ def assign_station(record: Provisioning, kit: Kit) -> Findings:
     station_id = _stationed(record, kit, phone)
     if record.steps[Step.CREATE_PHONE].attempts > 1:
         take_back(record, kit.genesys)
-    given = Given(station_id=station_id) if phone.made else Given()
-    return replace(record.findings, station_id=station_id, given=record.findings.given + given)
+    return _at(record, phone, station_id)
+
+
+def _at(record: Provisioning, phone: Phone, station_id: str) -> Findings:
+    given = record.findings.given + (Given(phone=phone, station_id=station_id) if phone.made else Given())
+    return replace(record.findings, phone=phone, station_id=station_id, given=given)
 
 
 def _stationed(record: Provisioning, kit: Kit, phone: Phone) -> str:
@@ -221,16 +228,17 @@ def _assign(record: Provisioning, kit: Kit, phone: Phone, source: StationSource)
 def set_utilization(record: Provisioning, kit: Kit) -> Findings:
     """Set how much the agent handles at once; no call where the organization's utilization fits. Safe to repeat.
 
-    A new agent has nothing of their own. One who has, from elsewhere, is not looked at: where the organization's fits,
-    theirs stays.
+    A new agent has none of their own. Who has is looked at where an operator asks to mend, and else may keep it.
     """
     usual = kit.belongings.utilization()
-    shares = complete_shares(_wanted(record).utilization, usual)
-    if all(usual.get(share.media) == share for share in shares):
+    shares = sent = complete_shares(_wanted(record).utilization, usual)
+    if record.kind is Kind.MEND:
+        sent = shares_to_set(_wanted(record), kit.access.get_utilization(record.user_id), usual)
+    elif all(usual.get(share.media) == share for share in shares):
         return replace(record.findings, utilization="organization")
-    if shares == kit.memory.given.utilization:
+    if not sent or (record.kind is not Kind.MEND and shares == kit.memory.given.utilization):
         return replace(record.findings, utilization="own")
-    kit.access.put_utilization(record.user_id, shares)
+    kit.access.put_utilization(record.user_id, sent)
     return replace(record.findings, utilization="own", given=record.findings.given + Given(utilization=shares))
 
 
@@ -248,9 +256,8 @@ def grant_access(record: Provisioning, kit: Kit) -> Findings:
             raise
         wanted = resolved
         access = kit.grants.give(record.user_id, wanted, profile, anew=True)
-    lacked = to_be_given(wanted, profile)
-    given = replace(lacked, skills=(), languages=(), utilization=())
-    return replace(record.findings, wanted=wanted, access=access, given=record.findings.given + given)
+    given = record.findings.given + replace(to_be_given(wanted, profile), skills=(), languages=(), utilization=())
+    return replace(record.findings, wanted=wanted, access=access, given=given)
 
 
 def take_away(record: Provisioning, kit: Kit) -> Findings:
@@ -262,7 +269,7 @@ def take_away(record: Provisioning, kit: Kit) -> Findings:
 
 
 def _alive(record: Provisioning, profile: Profile) -> Profile:
-    if profile.state == "deleted" and record.kind in {Kind.NEW, Kind.UNDO}:
+    if profile.state == "deleted" and record.kind in {Kind.NEW, Kind.UNDO, Kind.MEND}:
         raise AgentGone("the user is deleted in Genesys Cloud")
     return profile
 

@@ -37,14 +37,15 @@ roles_written: sign_in
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[SandboxThread]:
-    with SandboxThread(SandboxOptions(limit_per_min=100_000)) as running:
+    with SandboxThread(SandboxOptions(limit_per_min=100_000, station_lag_s=(0, 0), assignment_lag_s=(0, 0))) as running:
         yield running
 
 
 @pytest.fixture
 def parts(sandbox: SandboxThread, redis_url: str, key_prefix: str, tmp_path: Path) -> Iterator[InProcess]:
     sandbox.control.reset()
-    with in_process(sandbox, redis_url, key_prefix, tmp_path) as running:
+    more = {"JITPROV_STATION_SOURCE": "lookup", "JITPROV_STATION_FIRST_LOOK_S": "0"}
+    with in_process(sandbox, redis_url, key_prefix, tmp_path, **more) as running:
         running.rules(RULES)
         yield running
 
@@ -97,3 +98,22 @@ def test_a_thousand_agents_take_few_calls(parts: InProcess) -> None:
     print(f"calls per 1,000 agents: {found['calls_per_1000_agents']}")  # noqa: T201  the figure, with -s
     assert found["counts"]["agents"] == 1000
     assert found["calls"] <= 25
+
+
+def test_drift_is_fixed_through_the_corridor(parts: InProcess) -> None:
+    """--fix shows, --fix --yes opens a provisioning for each who differs and notes the act; then nothing differs."""
+    users, _ = parts.sandbox.control.sign_in_silently(3, departments=["Seasonal_Retail"])
+    department = ("--department", "Seasonal_Retail")
+
+    assert "Nothing was changed" in parts.said("drift", *department, "--fix", code=4)
+    assert parts.sent() == []
+    found = parts.told("drift", *department, "--fix", "--yes", "--why", "season", code=4)
+    assert (found["done"], found["act"]["outcome"]) == (True, "3 opened")
+    parts.walk(*[user["id"] for user in users])
+
+    assert parts.told("drift", *department, "--thorough")["counts"]["differ"] == 0
+    # Skills, languages, phone, station and utilization of each; role, group and queue of all three by one call each.
+    assert len(parts.sent()) == 3 * 5 + 3
+    [act] = parts.told("actions")["actions"]
+    assert (act["what"], act["why"]) == ("fix", "season")
+    assert all(len(user["phones"]) == 1 for user in parts.sandbox.control.state()["users"])

@@ -54,6 +54,7 @@ ELSEWHERE = {
     "plan": "tests/integration/test_plan_commands.py",
     "reconcile": "tests/integration/test_reconcile_command.py",
     "cleanup": "tests/integration/test_cleanup_command.py",
+    "apply": "tests/integration/test_plan_commands.py",
     "drift": "tests/integration/test_drift_command.py",
     "rules check": "tests/integration/test_rules_commands.py",
     "rules explain": "tests/integration/test_rules_commands.py",

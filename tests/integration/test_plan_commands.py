@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from in_process import InProcess, in_process
+from jitprov.domain.agent import RatedSkill
 from jitprov.sandbox.options import SandboxOptions
 from jitprov.sandbox.server import SandboxThread
 
@@ -91,3 +92,59 @@ def test_who_is_meant_is_found_or_said_not_to_be(parts: InProcess) -> None:
         ("plan",): "name users, or a --department",
     }.items():
         assert said in parts.said(*command, code=2 if command == ("plan",) else 1)
+
+
+def test_a_plan_is_refused_when_the_world_has_moved(parts: InProcess, tmp_path: Path) -> None:
+    """Another skill, another title, other rules, a deleted user: who and what is said, and nothing is sent."""
+    users, _ = parts.sandbox.control.sign_in_silently(3, departments=["Seasonal_Retail"])
+    file = tmp_path / "plan.json"
+    parts.told("plan", "--department", "Seasonal_Retail", "--out", str(file))
+    kept = parts.services()
+    [skill_id] = kept.catalogue.skill_ids(["Complaints"]).values()
+    kept.genesys.patch_routing_skills(users[0]["id"], [RatedSkill("Complaints", 1.0, skill_id)])
+    deleted = f"/api/v2/users/{users[1]['id']}"
+    kept.transport.request("DELETE", deleted, safe=True)
+    since = parts.so_far()
+
+    moved = parts.told("apply", str(file), "--yes", code=4)["moved"]
+
+    assert {each["user_id"]: each["what"] for each in moved} == {
+        users[0]["id"]: "what the agent has, or shall have, changed",
+        users[1]["id"]: "is not there any more, or was deleted",
+    }
+    parts.rules(RULES.replace("2.5", "3"))
+    assert "the rules are version" in parts.said("apply", str(file), "--yes", code=4)
+    assert parts.sent(since) == []
+    assert parts.told("actions")["actions"] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: text[:-30], "this is not JSON"),
+        (lambda text: text.replace('"schema": 1', '"schema": 2'), "schema 2 is another version's"),
+        (lambda text: text.replace('"user_id": "', '"user_id": "../'), "agents.0.user_id"),
+        (lambda text: text.replace('"kind": "plan"', '"kind": "plan", "call": "DELETE"'), "call: extra inputs"),
+    ],
+)
+def test_a_damaged_plan_is_refused(parts: InProcess, tmp_path: Path, damage: Callable[[str], str], said: str) -> None:
+    """What is no plan any more is refused with place and remedy, before anything is read."""
+    [user], _ = parts.sandbox.control.sign_in_silently(1, departments=["Seasonal_Retail"])
+    file = tmp_path / "plan.json"
+    parts.told("plan", user["id"], "--out", str(file))
+    file.write_text(damage(file.read_text()))
+
+    told = parts.said("apply", str(file), "--yes", code=1)
+
+    assert said in told
+    assert "jitprov plan" in told
+
+
+def test_a_plan_that_names_somebody_else_does_nothing_unseen(parts: InProcess, tmp_path: Path) -> None:
+    """A user slipped into a plan does not look as the plan says: the whole plan is refused."""
+    [user, other], _ = parts.sandbox.control.sign_in_silently(2, departments=["Seasonal_Retail"])
+    file = tmp_path / "plan.json"
+    parts.told("plan", user["id"], "--out", str(file))
+    file.write_text(file.read_text().replace(user["id"], other["id"]))
+
+    assert parts.told("apply", str(file), "--yes", code=4)["moved"][0]["user_id"] == other["id"]

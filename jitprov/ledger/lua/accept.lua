@@ -16,7 +16,7 @@ local prefix = ARGV[2]
 local n = (#ARGV - 4) / 6
 local ALIASES_CHARS_MAX = 740 -- 20 ids; further events of one user are still known by the user
 local HELD_US = 86400000000 -- it is looked at when the one before it ends; this is for the case that nobody ended it
-local by_profile = {new = true, change = true, ['return'] = true}
+local by_profile = {new = true, change = true, ['return'] = true, mend = true}
 local ended = {ready = true, failed = true, cancelled = true}
 
 local function serving_as(index, id)

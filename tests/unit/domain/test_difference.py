@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from builders import a_phone, a_profile, a_skill, a_wanted_state
 from jitprov.domain.actual import ANY_DIVISION, Actual, nothing_but
 from jitprov.domain.agent import MediaShare, Place, RatedLanguage, RatedSkill, RoleGrant, WantedState
+from jitprov.domain.change import RATED_PER_CALL
 from jitprov.domain.difference import (
-    RATED_PER_CALL,
     Difference,
     calls_together,
     differ,
