@@ -159,7 +159,7 @@ def test_a_step_is_done_over_tls(own_redis: OwnRedis, ca: ThrowawayCa, tmp_path:
 def lengths(parts: RealParts) -> int:
     """Return how Flower answers when it has to ask Redis itself."""
     address = f"http://127.0.0.1:{parts.settings['JITPROV_FLOWER_PORT']}/api/queues/length"
-    key, request = parts.settings["JITPROV_OPERATOR_KEY"], urllib.request.Request(address)
+    key, request = parts.environment()["JITPROV_OPERATOR_KEY"], urllib.request.Request(address)
     request.add_header("Authorization", "Basic " + base64.b64encode(f"kim:{key}".encode()).decode())
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  loopback
