@@ -26,6 +26,7 @@ basic_auth = [
     if key
 ]
 # Flower's own actions would bypass the ledger: a task re-sent from there runs alone and shows SUCCESS.
+# A step's valve is turned on a worker's page by an act of ours at Flower's address (jitprov/flower/valve.py).
 # An agent is retried by the button on its task's page, or with `jitprov retry TASK_ID`.
 read_only = True
 # What happened stays visible over a restart; by default only a clean stop saves it.

@@ -18,6 +18,7 @@ from jitprov.desk.session import Visitor
 from jitprov.domain.view import describe
 from jitprov.errors import ConfigurationError
 from jitprov.ledger.overview import Filter
+from jitprov.pipeline.names import VALVED
 from jitprov.pipeline.operations import Answer, Verdict
 
 _STATUS_OF = {Verdict.UNKNOWN: HTTPStatus.NOT_FOUND, Verdict.REFUSED: HTTPStatus.CONFLICT}
@@ -35,6 +36,8 @@ Wanted = Annotated[Filter, Depends(asked)]
 By = Annotated[Visitor, Depends(visitor_of)]
 Reason = Annotated[str, Query(max_length=200)]
 Seconds = Annotated[float, Query(gt=0, le=ENDLESS_S)]
+WorkerName = Annotated[str, Query(min_length=1, max_length=200)]
+Rate = Annotated[str, Query(min_length=1, max_length=30)]
 Limit = Annotated[int, Query(ge=1, le=_PAGE_MAX)]
 
 
@@ -117,6 +120,14 @@ class Api:
             raise HTTPException(HTTPStatus.BAD_REQUEST, str(error)) from None
         return self.budget()
 
+    def note_valve(self, task: str, by: By, worker: WorkerName, rate: Rate) -> dict[str, Any]:
+        """Note that somebody has turned the valve of a step, which Flower does: the receiver speaks to no worker."""
+        if task not in VALVED:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"no valve of this name. These have one: {', '.join(VALVED)}")
+        outcome = f"{rate} on {worker}, until it starts again."
+        self._desk.note("turn", f"the valve of {task}", who=by.who, outcome=outcome)
+        return {"task": task, "worker": worker, "rate": rate}
+
 
 def make_api(desk: Desk, guard: Guard) -> APIRouter:
     """Return the routes; an act takes its key as `X-Operator-Key`, and a name for the log as `X-Operator-Name`."""
@@ -134,4 +145,5 @@ def make_api(desk: Desk, guard: Guard) -> APIRouter:
     routes.post("/budget/pause", dependencies=acting)(api.pause_budget)
     routes.post("/budget/resume", dependencies=acting)(api.resume_budget)
     routes.post("/budget/rate", dependencies=acting)(api.slow_budget)
+    routes.post("/valves/{task}/turned", dependencies=acting)(api.note_valve)
     return routes

@@ -119,6 +119,21 @@ class Board:
         done = self._good(status, told)
         return str(done["verdict"]), str(done["text"])
 
+    async def note_valve(self, task: str, worker: str, rate: str, visitor: Visitor) -> None:
+        """Have it noted in the log of acts that a step's valve was turned.
+
+        Args:
+            task: Whose valve: `jitprov.create_phone`.
+            worker: On which worker.
+            rate: As Celery writes it: `120/m`.
+            visitor: Who turned it.
+
+        Raises:
+            DependencyDown: The board does not answer, or not as it should; nothing was noted, as far as is known.
+        """
+        path = f"/api/valves/{quote(task, safe='')}/turned?{urlencode({'worker': worker, 'rate': rate})}"
+        self._good(*await self._ask("POST", path, visitor))
+
     async def _ask(self, method: str, path: str, visitor: Visitor) -> tuple[int, dict[str, Any]]:
         headers = {"X-Operator-Key": self._key_of(visitor.role), "X-Operator-Name": _latin(visitor.who)}
         request = HTTPRequest(

@@ -1,4 +1,4 @@
-"""What jitprov makes of Flower: its handlers behind one door, two pages of ours, its templates extended by ours.
+"""What jitprov makes of Flower: its handlers behind one door, pages of ours, its templates extended by ours.
 
 Flower hands two plain objects to tornado when it is made: the list `flower.urls.handlers` and the mapping
 `flower.urls.settings`. Both are filled here, before that, from flowerconfig.py, which Flower reads itself. What this
@@ -15,9 +15,11 @@ import flower
 import flower.app
 import flower.options
 import flower.urls
+from flower.api.control import TaskRateLimit
 from flower.views import BaseHandler
 from flower.views.monitor import Healthcheck
 from flower.views.tasks import TasksDataTable, TaskView
+from flower.views.workers import WorkerView
 from tornado.routing import URLSpec
 from tornado.template import DictLoader
 from tornado.web import RequestHandler, StaticFileHandler, url
@@ -28,6 +30,7 @@ from jitprov.flower.board import Board
 from jitprov.flower.doorkeeper import Doorkeeper, keys_of
 from jitprov.flower.guarded import guarded
 from jitprov.flower.pages import RetryPage, TaskPage
+from jitprov.flower.valve import ValveAct, WorkerPage
 from jitprov.receiver.keyring import Keyring
 from jitprov.settings import Settings, files_mark, read_settings
 from jitprov.stack.ports import reachable_host
@@ -76,6 +79,11 @@ def _behind(spec: Any, door: Doorkeeper, ours: dict[str, Any]) -> URLSpec:
         return url(pattern, handler, kwargs, name)
     if handler is TaskView:
         return url(pattern, guarded(TaskPage, door, **ours), kwargs, name)
+    if handler is WorkerView:
+        return url(pattern, guarded(WorkerPage, door), kwargs, name)
+    if handler is TaskRateLimit:
+        act = guarded(ValveAct, door, acts_as=frozenset({Role.OPERATOR}), board=ours["board"])
+        return url(pattern, act, kwargs, "valve")
     return url(pattern, guarded(handler, door, looks_by_post=handler is TasksDataTable), kwargs, name)
 
 
@@ -107,12 +115,16 @@ def differences() -> list[str]:
             issubclass(handler, BaseHandler | StaticFileHandler) for handler in handlers
         ),
         "one task page, named task": [name for _, handler, _, name in specs if handler is TaskView] == ["task"],
+        "one worker page": handlers.count(WorkerView) == 1,
+        "one rate limit of a task": handlers.count(TaskRateLimit) == 1,
         "one table of tasks": handlers.count(TasksDataTable) == 1,
         "one health check": handlers.count(Healthcheck) == 1,
         "the last handler takes what no other does": specs[-1][0].rstrip("$") == ".*",
         "task.html has a block navbar": "{% block navbar %}" in templates.get("task.html", ""),
-        "base.html has the blocks navbar and container": all(
-            f"{{% block {name} %}}" in templates.get("base.html", "") for name in ("navbar", "container")
+        "worker.html has a block navbar": "{% block navbar %}" in templates.get("worker.html", ""),
+        "base.html has the blocks navbar, container and extra_scripts": all(
+            f"{{% block {name} %}}" in templates.get("base.html", "")
+            for name in ("navbar", "container", "extra_scripts")
         ),
         "navbar.html takes active_tab": "active_tab" in templates.get("navbar.html", ""),
         "it can be told to change nothing": "read_only" in flower.options.options,

@@ -1,8 +1,8 @@
 """Every page and every call of Flower behind one door: by a key, and for looking only.
 
 Flower asks for its password handler by handler, and each act of its own looks at `read_only`. Here both are turned
-round: each handler is wrapped, so what a next version adds is shut until somebody opens it here. Nobody changes
-anything by Flower's own acts, since they go past the ledger: a task sent again runs alone and shows SUCCESS.
+round: each handler is wrapped, so what a next version adds is shut until somebody opens it here. Flower's own acts stay
+shut but for a step's valve (`valve`), since they go past the ledger: a task sent again runs alone and shows SUCCESS.
 """
 
 from __future__ import annotations

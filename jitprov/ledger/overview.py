@@ -143,8 +143,8 @@ class Act:
         act_id: Unique; a later note with the same id replaces the earlier (a long act tells how far it is).
         at: When it was begun.
         who: Name given at the login, or whose key it was.
-        what: `retry`, `cancel`, `pause`, `resume`.
-        whom: A provisioning id, or a filter in words.
+        what: `retry`, `cancel`, `pause`, `resume`, `turn`.
+        whom: A provisioning id, a filter in words, or what else it was done to.
         why: The operator's reason; may be empty.
         outcome: What became of it, for people.
     """

@@ -40,7 +40,7 @@ def a_failed_agent(morning: Morning) -> str:
 
 def test_a_chain_is_retried_on_its_tasks_page(visitors: Visitors, morning: Morning) -> None:
     """The board's link leads to the failed task in Flower; *Retry chain*, confirmed, makes the agent call-ready."""
-    visitors.expect(r"404 \(Not Found\)", "favicon")
+    visitors.expect(r"404 \(Not Found\)", r"400 \(Bad Request\)", "favicon")
     morning.parts.start("flower")
     morning.parts.worker("--hostname", "flower@here")
     flower = f"http://127.0.0.1:{morning.parts.settings['JITPROV_FLOWER_PORT']}"
@@ -80,8 +80,19 @@ def test_a_chain_is_retried_on_its_tasks_page(visitors: Visitors, morning: Morni
     expect(page.get_by_role("status")).to_have_text("It goes on where it stopped.")
     expect(agent).to_contain_text("Its agent is ready in run 2", timeout=LONG_MS)
 
+    page.goto(f"{flower}/worker/flower@here")
+    page.get_by_label("Valve of").select_option("jitprov.create_phone")
+    page.get_by_label("Starts at most").fill("120 a minute")
+    page.get_by_role("button", name="Turn").click()
+    expect(page.locator("#valve-said")).to_contain_text("such as 120/m")
+    page.get_by_label("Starts at most").fill("120/m")
+    page.get_by_role("button", name="Turn").click()
+    expect(page.locator("#valve-said")).to_have_text("new rate limit set successfully")
+    assert accessible(page, "#jitprov-valves") == []
+
     page.goto("/log")
     expect(page.locator("main")).to_contain_text("the department was forgotten")
+    expect(page.locator("main")).to_contain_text("turn the valve of jitprov.create_phone")
     [shown] = morning.parts.sandbox.control.state(_user_of(morning, task_id))["users"]
     assert len(shown["phones"]) == 1
 

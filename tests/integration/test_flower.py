@@ -6,20 +6,22 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 
 from builders import an_opening
 from jitprov.domain.provisioning import State
 from jitprov.pipeline.names import task_name
 from jitprov.sandbox.options import SandboxOptions
 from jitprov.sandbox.server import SandboxThread
+from jitprov.stack.redis_users import ADMIN, USERS, users_conf
 from own_redis import OwnRedis, free_port, wait_until
 from running import RealParts, ended
 
@@ -63,6 +65,20 @@ def ask(
     except requests.RequestException:
         return 0, ""
     return answer.status_code, answer.text
+
+
+@contextmanager
+def as_users(redis: OwnRedis) -> Iterator[Callable[[str], str]]:
+    """Give a test's Redis the users of a stack; hand out their addresses, and look that none asked for too much."""
+    passwords = dict.fromkeys((*USERS, ADMIN), "of-one-test")
+    with Redis.from_url(redis.url, decode_responses=True) as owner:
+        major, minor, *_ = owner.info("server")["redis_version"].split(".")
+        for line in users_conf(passwords, prefix="jitprov:", version=(int(major), int(minor))).splitlines():
+            _, name, *rules = line.split()
+            if name in USERS:
+                owner.execute_command("ACL SETUSER", name, *rules)
+        yield lambda user: redis.url.replace("//", f"//{user}:of-one-test@")
+        assert owner.acl_log() == []
 
 
 def knock(parts: RealParts, path: str, authorizations: Sequence[str]) -> tuple[int, str]:
@@ -154,7 +170,7 @@ def test_flower_is_closed_and_keeps_its_history(parts: RealParts) -> None:
                 "task/revoke/x",
                 "task/abort/x",
             ),
-            *("task/rate-limit/jitprov.create_phone", "worker/shutdown/x", "worker/pool/grow/x"),
+            *("task/timeout/jitprov.create_phone", "worker/shutdown/x", "worker/pool/grow/x"),
         ):
             assert ask(parts, f"/api/{act}", key=key, method="POST")[0] == 403, act
     assert ask(parts, "/api/tasks", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="cors")[0] == 403
@@ -191,11 +207,61 @@ def test_flower_shows_the_valve(parts: RealParts) -> None:
 
     wait_until(lambda: "jitprov.create_phone [rate_limit=6000/m]" in ask(parts, page)[1], within_s=20)
     assert "jitprov.fetch_profile [" not in ask(parts, page)[1]
-    assert ask(parts, "/api/task/rate-limit/jitprov.create_phone", method="POST")[0] == 403
 
     turned = parts.celery("control", "rate_limit", "jitprov.create_phone", "120/m")
     assert "new rate limit set successfully" in turned.stdout, turned.stderr
     wait_until(lambda: "jitprov.create_phone [rate_limit=120/m]" in ask(parts, page)[1], within_s=20)
+
+
+def test_the_operator_turns_a_valve_on_the_workers_page(parts: RealParts) -> None:
+    """What the page sends changes the worker's rate and is noted; no other key, site, task, worker or value does.
+
+    Flower and worker are the users of Redis that they are in a stack, and ask for nothing that those may not.
+    """
+    with as_users(parts.redis) as address:
+        parts.start("flower", JITPROV_REDIS_URL=address("flower"))
+        parts.start("receiver", until="receiver_listening", JITPROV_REDIS_URL=address("receiver"))
+        parts.worker("--hostname", "valved@here", JITPROV_REDIS_URL=address("worker"))
+        _turns_a_valve(parts)
+
+
+def _turns_a_valve(parts: RealParts) -> None:
+    page, valve = "/worker/valved@here", "/api/task/rate-limit/jitprov.create_phone"
+    wait_until(lambda: "jitprov.create_phone [rate_limit=6000/m]" in ask(parts, page)[1], within_s=30)
+
+    def turn(path: str = valve, *, rate: str = "120/m", worker: str = "valved@here", **more: Any) -> tuple[int, str]:
+        form = {"workername": worker, "ratelimit": rate}
+        answer = requests.post(url(parts, path), data=form, timeout=20, **{"auth": OPERATOR, **more})
+        return answer.status_code, answer.text
+
+    assert "jitprov-valve" in ask(parts, page)[1]
+    assert "jitprov-valve" not in ask(parts, page, key=VIEWER)[1]
+    assert "worker-shutdown" not in ask(parts, page)[1]
+    assert turn(auth=VIEWER)[0] == 403
+    assert turn(auth=None)[0] == 401
+    for foreign in (
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.test"},
+        {"Origin": "null"},
+    ):
+        assert turn(headers=foreign)[0] == 403, foreign
+    for task in ("celery.ping", "jitprov.fetch_profile", "jitprov.nothing"):
+        assert turn(f"/api/task/rate-limit/{task}")[0] == 404, task
+    assert turn(worker="another@here")[0] == 404
+    for rate in ("", "fast", "120/x", "NaN", "-1/m"):
+        status, told = turn(rate=rate)
+        assert (status, "such as 120/m" in told) == (400, True), rate
+    assert "jitprov.create_phone [rate_limit=6000/m]" in ask(parts, page)[1]
+
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": url(parts, "")}
+    status, told = turn(headers=own)
+    assert (status, told) == (200, '{"message": "new rate limit set successfully"}')
+    wait_until(lambda: "jitprov.create_phone [rate_limit=120/m]" in ask(parts, page)[1], within_s=20)
+    acts = requests.get(url(parts, "/api/acts", "RECEIVER"), headers={"X-Operator-Key": "o" * 40}, timeout=10).json()
+    assert [(act["who"], act["what"], act["whom"], act["outcome"]) for act in acts["acts"]] == [
+        ("Kim", "turn", "the valve of jitprov.create_phone", "120/m on valved@here, until it starts again.")
+    ]
 
 
 def test_flower_refuses_to_start_without_a_key(parts: RealParts) -> None:

@@ -102,6 +102,20 @@ def test_an_act_needs_the_operators_key_as_a_header(room: Room) -> None:
     assert [each.provisioning_id for each in room.sent] == [record.provisioning_id]
 
 
+def test_a_valve_that_was_turned_is_noted(room: Room) -> None:
+    """Flower's word that an operator turned a step's valve is in the log; of no other task, and by no other key."""
+    turned = "/api/valves/jitprov.create_phone/turned?worker=one@here&rate=120/m"
+
+    assert room.client().post(turned, headers={"X-Operator-Key": VIEWER_KEY}).status_code == 403
+    assert room.client().post(turned.replace("create_phone", "x"), headers=HEADERS).status_code == 404
+    assert room.client().post(turned.split("?", maxsplit=1)[0], headers=HEADERS).status_code == 400
+    assert room.client().get("/api/acts", headers=HEADERS).json()["acts"] == []
+    assert room.client().post(turned, headers={**HEADERS, "X-Operator-Name": "Kim"}).status_code == 200
+    [act] = room.client().get("/api/acts", headers=HEADERS).json()["acts"]
+    assert (act["who"], act["what"], act["whom"]) == ("Kim", "turn", "the valve of jitprov.create_phone")
+    assert act["outcome"] == "120/m on one@here, until it starts again."
+
+
 def test_every_act_is_in_the_log(room: Room) -> None:
     """A retry and a cancel leave who, what, whom and why; a name is taken from its header."""
     record = room.failed()

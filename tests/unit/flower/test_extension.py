@@ -49,13 +49,16 @@ def test_everything_is_behind_the_door() -> None:
     assert [name for _, _, _, name in specs if name == "task"] == ["task"]
 
 
-def test_only_the_retry_acts_and_only_for_operators() -> None:
-    """Of all handlers one lets something be done, and that for the operator's key alone."""
+def test_only_the_retry_and_the_valve_act_and_only_for_operators() -> None:
+    """Of all handlers two let something be done, and that for the operator's key alone."""
     extension.install(some_settings())
     handlers = [extension._taken_apart(spec)[1] for spec in flower.urls.handlers]
     acting = {handler.__name__: set(getattr(handler, "acts_as", ())) for handler in handlers}
 
-    assert {name: roles for name, roles in acting.items() if roles} == {"RetryPage": {"operator"}}
+    assert {name: roles for name, roles in acting.items() if roles} == {
+        "RetryPage": {"operator"},
+        "ValveAct": {"operator"},
+    }
     assert [handler.__name__ for handler in handlers if getattr(handler, "looks_by_post", False)] == ["TasksDataTable"]
 
 
