@@ -17,7 +17,17 @@ from uuid import uuid4
 from builders import a_profile
 from fixed_clock import FixedClock
 from jitprov.cache.memory import MemoryCache
-from jitprov.domain.agent import Granted, MediaShare, Phone, Profile, RatedLanguage, RatedSkill, RoleGrant, WantedState
+from jitprov.domain.agent import (
+    Granted,
+    MediaShare,
+    Phone,
+    Place,
+    Profile,
+    RatedLanguage,
+    RatedSkill,
+    RoleGrant,
+    WantedState,
+)
 from jitprov.domain.clock import Clock
 from jitprov.errors import NotYetConsistent, SkillUnknown
 from jitprov.genesys.stations import StationLore
@@ -227,6 +237,12 @@ class FakeOrganization:
     def queues_of(self, user_id: str, *, enough: frozenset[str]) -> frozenset[str]:
         held: frozenset[str] = self._call(lambda: self.queues, "queues_of", user_id)
         return held
+
+    def spare_queues(self, user_id: str, *, kept: frozenset[str]) -> tuple[Place, ...]:
+        spare: tuple[Place, ...] = self._call(
+            lambda: tuple(Place(each, each) for each in sorted(self.queues - kept)), "spare_queues", user_id
+        )
+        return spare
 
     def forget_notes(self, user_id: str) -> None:
         """Notes of grants are the grants' own affair."""

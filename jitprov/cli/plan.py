@@ -17,8 +17,8 @@ from jitprov.cli.wanted import OfDepartment
 from jitprov.desk.pace import pace_of
 from jitprov.desk.words import agents, number
 from jitprov.domain.change import Change
-from jitprov.domain.difference import calls_together, looks_at
-from jitprov.domain.forecast import time_for
+from jitprov.domain.difference import calls_together
+from jitprov.domain.forecast import looks_at, time_for
 from jitprov.genesys.organization import organization_key
 from jitprov.pipeline.comparison import Compared, Comparison, Reason
 from jitprov.pipeline.plans import plan_of, written

@@ -116,7 +116,7 @@ class WantedState:
     Attributes:
         rules: Names of the rules that gave it, in the order of the file; none for one whom no rule covers.
         mode: `merge` adds and re-rates, `replace` leaves exactly these skills, and these languages where there are any.
-            All else is added, never taken.
+            Where there are queues, other queues are left that the agent is a member of by hand. All else is added.
         phone: False for agents who need none.
         languages: See `mode`.
         utilization: Of the media that the rules name; empty leaves the organization's.
@@ -153,6 +153,16 @@ class WantedState:
     def asks_access(self) -> bool:
         """Whether it names a division, a role, a group or a queue."""
         return bool(self.division or self.roles or self.groups or self.queues)
+
+    @property
+    def queue_ids(self) -> frozenset[str]:
+        """Of the queues to be a member of."""
+        return frozenset(queue.place_id for queue in self.queues)
+
+    @property
+    def replaces_queues(self) -> bool:
+        """Whether queues that it does not name are taken away."""
+        return self.mode == "replace" and bool(self.queues)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def differ(
         usual: The organization's utilization; asked for only where rules name media.
         surplus: What jitprov gave and the rules do not give any more; see `domain.given`.
     """
+    spare = (actual.spare_queues or ()) if wanted.replaces_queues else ()
     changes: list[Change] = []
     calls: list[Call] = []
     for found, called in (
@@ -89,7 +90,7 @@ def differ(
         _phone(wanted, actual),
         _utilization(wanted, actual, usual),
         _access(wanted, actual),
-        withdrawn(surplus or Given(), actual.profile),
+        withdrawn((surplus or Given()) + Given(queues=spare), actual.profile),
     ):
         changes += found
         calls += called
@@ -137,11 +138,6 @@ def lacking(wanted: WantedState, actual: Actual) -> list[Grantable]:
                 if place.place_id not in held
             ]
     return found
-
-
-def looks_at(wanted: WantedState) -> int:
-    """Return with how many calls the steps look at what an agent has before they change it, the profile aside."""
-    return bool(wanted.phone) + bool(wanted.utilization) + bool(wanted.roles) + bool(wanted.queues)
 
 
 def calls_together(differences: Mapping[str, Difference]) -> dict[Call, list[tuple[str, ...]]]:
@@ -244,7 +240,7 @@ def _unseen(wanted: WantedState, actual: Actual) -> tuple[What, ...]:
         "phone": (wanted.phone, actual.phones),
         "utilization": (wanted.utilization, actual.utilization),
         "role": (wanted.roles, actual.roles),
-        "queue": (wanted.queues, actual.queues),
+        "queue": (wanted.queues, actual.spare_queues if wanted.replaces_queues else actual.queues),
     }
     return tuple(what for what, (wish, seen) in asked.items() if wish and seen is None)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, median
 
+from jitprov.domain.agent import WantedState
 from jitprov.domain.difference import Difference, calls_together
 from jitprov.domain.provisioning import CORRIDOR, ON_DEMAND, Provisioning, Step
 from jitprov.domain.rehearsal import Rehearsal, Stage, Stations, Walk
@@ -121,6 +122,15 @@ def time_left(
     walks = [_walk(record, now, allowance.time_scale) for record in records]
     warm = any(record.step.number > Step.CREATE_PHONE.number for record in records)
     return _rehearsed(walks, allowance.stage(stations, opens_s=paused_s, warm=warm))
+
+
+def looks_at(wanted: WantedState) -> int:
+    """Return with how many calls the steps look at what an agent has before they change it, the profile aside.
+
+    Replacing queues takes two more, and one for each that may go.
+    """
+    replacing = 2 * wanted.replaces_queues
+    return bool(wanted.phone) + bool(wanted.utilization) + bool(wanted.roles) + bool(wanted.queues) + replacing
 
 
 def time_for(

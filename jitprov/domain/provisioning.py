@@ -121,8 +121,8 @@ class Findings:
         utilization: `own` once it was set, `organization` where the organization's fits.
         access: Division, roles, groups and queues, each with how the agent came by it.
         given: What the steps gave that was not there before.
-        taken: What they took away, of what jitprov had given.
-        to_take: What is to be taken away, of what jitprov had given.
+        taken: What they took away; see `to_take`.
+        to_take: What is to be taken away: of what jitprov had given, and queues that are replaced.
         order: What an operator asked to take away or to give back.
     """
 

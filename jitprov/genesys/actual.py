@@ -3,6 +3,7 @@
 Skills, languages, division, default station and groups come with the listing of users. Phones, stations and queues are
 listed for all when that takes fewer calls than asking for each. Roles with their divisions, and utilization, the API
 tells of one agent at a time only: they are read when `thorough`; else roles are known by name, and utilization is not.
+So are queues that replacing takes away.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ActualReader:
         asked = {each.profile.user_id: each for each in listed if each.profile.user_id in wanted}
         phones = self._phones([user_id for user_id in asked if wanted[user_id].phone])
         at_own = self._at_own_phone(asked, phones)
-        queues = self._queues({user_id: _queue_ids(wanted[user_id]) for user_id in asked if wanted[user_id].queues})
+        queues = self._queues({user_id: wanted[user_id].queue_ids for user_id in asked if wanted[user_id].queues})
         found = {}
         for user_id, each in asked.items():
             wish = wanted[user_id]
@@ -54,6 +55,9 @@ class ActualReader:
                 utilization=self.access.get_utilization(user_id) if thorough and wish.utilization else None,
                 roles=self._roles(each, wish, thorough=thorough),
                 queues=queues.get(user_id),
+                spare_queues=self.holdings.spare_queues(user_id, kept=wish.queue_ids)
+                if thorough and wish.replaces_queues
+                else None,
                 phones=phones.get(user_id),
                 at_own_phone=at_own.get(user_id),
             )
@@ -88,7 +92,3 @@ class ActualReader:
             return {user_id: self.holdings.queues_of(user_id, enough=ids) for user_id, ids in wanted.items()}
         members = {queue_id: self.holdings.members_of(queue_id) for queue_id in every}
         return {user_id: frozenset(each for each in every if user_id in members[each]) for user_id in wanted}
-
-
-def _queue_ids(wanted: WantedState) -> frozenset[str]:
-    return frozenset(queue.place_id for queue in wanted.queues)

@@ -48,8 +48,18 @@ def wanted_of(record: Provisioning, profile: Profile, book: RuleBook, *, wait_s:
     return book.wanted_for(profile)
 
 
-def to_be_taken(record: Provisioning, profile: Profile, wanted: WantedState, memory: Memory, book: RuleBook) -> Given:
-    """Return what is to be taken away: always of what jitprov itself gave, and nothing of the rest.
+def to_be_taken(
+    record: Provisioning,
+    profile: Profile,
+    wanted: WantedState,
+    memory: Memory,
+    book: RuleBook,
+    holdings: HoldingsClient,
+) -> Given:
+    """Return what is to be taken away: of what jitprov itself gave, and in `replace` mode of queues whoever gave them.
+
+    A new agent is in no queue yet and is not looked at. Roles and groups made by hand stay: what comes by a group, or
+    by a group's rule, cannot be told for sure from what was given directly.
 
     Args:
         record: What for.
@@ -57,6 +67,7 @@ def to_be_taken(record: Provisioning, profile: Profile, wanted: WantedState, mem
         wanted: With ids.
         memory: What jitprov gave.
         book: The rules.
+        holdings: Tells in which queues the agent is; asked only where replacing takes some.
     """
     given = settled(memory, profile)
     if record.kind is Kind.UNDO:
@@ -65,7 +76,10 @@ def to_be_taken(record: Provisioning, profile: Profile, wanted: WantedState, mem
         return given - (given - record.findings.order)
     if leaves(record, profile):
         return Given(phone=given.phone, station_id=given.station_id) if book.release_phone else Given()
-    return surplus(given, wanted)
+    left = surplus(given, wanted)
+    if wanted.replaces_queues and record.kind is not Kind.NEW:
+        left += Given(queues=holdings.spare_queues(record.user_id, kept=wanted.queue_ids))
+    return left
 
 
 def looked_at(

@@ -60,7 +60,7 @@ def resolve_skills(record: Provisioning, kit: Kit) -> Findings:
         record.findings,
         profile=looked_at(record, profile, wanted, kit.memory, kit.holdings),
         wanted=wanted,
-        to_take=to_be_taken(record, profile, wanted, kit.memory, book),
+        to_take=to_be_taken(record, profile, wanted, kit.memory, book, kit.holdings),
     )
 
 
@@ -261,7 +261,7 @@ def grant_access(record: Provisioning, kit: Kit) -> Findings:
 
 
 def take_away(record: Provisioning, kit: Kit) -> Findings:
-    """Take away what jitprov gave and the rules, or the operator, do not want any more. Safe to repeat."""
+    """Take away what jitprov gave, and queues that are replaced, where nobody wants them any more. Safe to repeat."""
     things = record.findings.to_take
     kit.grants.forget_notes(record.user_id)
     take(kit.removals, kit.access, _profile(record), things, kit.hold)

@@ -21,7 +21,8 @@
     tests:                  profiles with what they must get, tried by `jitprov rules test`
 
 `mode: merge` adds and re-rates, and leaves what an agent has beyond the rules; `mode: replace` lets agents have exactly
-the skills that the rules give, and exactly the languages where they give any, and leaves all else.
+the skills that the rules give, and exactly the languages and the queues where they give any. It leaves all else: roles
+and groups beyond the rules, since it cannot be told for sure what comes by a group or its rule, and queues by a group.
 
 With `match: merge` lists add up; where two rules say different things about the same skill, language or media, about
 division, mode, phone or priority, the one that stands first in the file counts.
@@ -93,7 +94,8 @@ class Defaults(Given):
 
     mode: Mode = Field(
         default="merge",
-        description="merge adds and re-rates; replace leaves exactly these skills, and languages if any.",
+        description="merge adds and re-rates; replace leaves exactly these skills, and "
+        "languages and queues where any are named; roles and groups are only added.",
     )
     phone: PhoneWish = Field(default=True, description="Whether agents get a WebRTC phone, and which: {site, base}.")
 

@@ -37,6 +37,7 @@ class Circle:
     Attributes:
         version: Counts the changes of membership.
         members: User ids, in the order in which they came.
+        by_group: User ids of those who are in a queue because a group of theirs is.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Circle:
     made_at: str
     version: int = 1
     members: dict[str, None] = field(default_factory=dict)
+    by_group: set[str] = field(default_factory=set)
 
     def as_group(self) -> Json:
         """Return the group entity."""
@@ -107,5 +109,7 @@ class Access:
                 for grant, _ in self.grants_of(user_id)
             ],
             "groups": [group.name for group in self.groups.values() if user_id in group.members],
-            "queues": [queue.name for queue in self.queues.values() if user_id in queue.members],
+            "queues": [
+                queue.name for queue in self.queues.values() if user_id in queue.members or user_id in queue.by_group
+            ],
         }

@@ -58,9 +58,12 @@ def list_queues(call: Call) -> Reply:
 def list_queue_members(call: Call) -> Reply:
     """Return a page of a queue's members; the API gives no totals here."""
     queue, query = _known(call, "queue"), call.query
-    members = list(queue.members)
+    by = query["memberBy"]
+    members = [] if by == "group" else [(user_id, "user") for user_id in queue.members]
+    if by != "user":
+        members += [(user_id, "group") for user_id in sorted(queue.by_group) if by or user_id not in queue.members]
     first = (query["pageNumber"] - 1) * query["pageSize"]
-    shown = [_member(call, queue, user_id) for user_id in members[first : first + query["pageSize"]]]
+    shown = [_member(call, queue, *member) for member in members[first : first + query["pageSize"]]]
     body: Json = {"entities": shown, "pageNumber": query["pageNumber"], "pageSize": query["pageSize"]}
     return Reply(200, body | {"selfUri": f"{call.path}?pageNumber={query['pageNumber']}"})
 
@@ -91,7 +94,9 @@ def remove_queue_member(call: Call) -> Reply:
 def list_queues_of_user(call: Call) -> Reply:
     """Return a page of the queues that a user is a member of."""
     user = call.world.user(call.ids["userId"])
-    found = [queue for queue in call.world.access.queues.values() if user.id in queue.members]
+    found = [
+        queue for queue in call.world.access.queues.values() if user.id in queue.members or user.id in queue.by_group
+    ]
     return page_of(found, call.query, call.path, lambda queue: {"id": queue.id, "name": queue.name, "joined": True})
 
 
@@ -114,14 +119,14 @@ def _queue(call: Call, queue: Circle) -> Json:
     }
 
 
-def _member(call: Call, queue: Circle, user_id: str) -> Json:
+def _member(call: Call, queue: Circle, user_id: str, member_by: str) -> Json:
     user = call.world.directory.users[user_id]
     return {
         "id": user_id,
         "name": user.name,
         "user": render_user(call.world, user, ()),
         "joined": True,
-        "memberBy": "user",
+        "memberBy": member_by,
         "selfUri": f"/api/v2/routing/queues/{queue.id}/members/{user_id}",
     }
 

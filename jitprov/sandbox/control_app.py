@@ -50,6 +50,7 @@ class Control:
             [
                 web.get("/healthz", self._healthz),
                 web.post("/sign-in", self._sign_in),
+                web.post("/join-by-group", self._join_by_group),
                 web.post("/events", self._post_events),
                 web.get("/deliveries", self._deliveries),
                 web.get("/state", self._state),
@@ -86,6 +87,12 @@ class Control:
         if asked.get("return_events"):
             answer["events"] = events
         return web.json_response(answer)
+
+    async def _join_by_group(self, request: web.Request) -> web.Response:
+        asked, world = await _object(request), self._session.world
+        [queue] = [queue for queue in world.access.queues.values() if queue.name == asked["queue"]]
+        queue.by_group.add(world.user(asked["user_id"]).id)
+        return web.json_response({"queue_id": queue.id})
 
     async def _post_events(self, request: web.Request) -> web.Response:
         given = await _value(request)

@@ -65,6 +65,10 @@ class SandboxControl:
         answer = self._object("POST", "/sign-in", asked)
         return answer["users"], answer["events"]
 
+    def join_by_group(self, user_id: str, queue: str) -> Json:
+        """Make a user a member of a queue, by its name, as by a group: no call of the API about members can end it."""
+        return self._object("POST", "/join-by-group", {"user_id": user_id, "queue": queue})
+
     def post_events(self, events: Sequence[Mapping[str, Any]]) -> Json:
         """Have raw events posted to the webhook."""
         return self._object("POST", "/events", list(events))

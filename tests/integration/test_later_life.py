@@ -255,3 +255,76 @@ def test_a_change_of_somebody_elses_agent_opens_nothing(life: Life) -> None:
 
     assert life.opened() == []
     assert life.control.deliveries()["delivered"] == 1
+
+
+REPLACING = """\
+version: 1
+rules:
+  - name: Retail
+    when: {department: Retail}
+    mode: replace
+    skills: {Customer_Service: 2}
+    roles: [Agent]
+    groups: [Retail Floor]
+    queues: [Retail Calls]
+  - name: Support
+    when: {department: Support}
+    mode: %s
+    skills: {Customer_Service: 2}
+    roles: [Agent]
+    groups: [Tech Support Floor]
+    queues: [Tech Support Calls]
+"""
+
+
+def join_by_hand(life: Life, user_id: str) -> None:
+    """Let a supervisor put an agent in a group and two queues, in one of these by a group alone."""
+    groups = {each["name"]: each["id"] for each in life.act("GET", "/groups")["entities"]}
+    queues = {each["name"]: each["id"] for each in life.act("GET", "/routing/queues")["entities"]}
+    life.act("POST", f"/groups/{groups['Announcements']}/members", json={"memberIds": [user_id]})
+    life.act("POST", f"/routing/queues/{queues['Overflow']}/members", json=[{"id": user_id}])
+    life.control.join_by_group(user_id, "Retail Chat")
+
+
+def test_replacing_takes_queues_made_by_hand_and_leaves_roles_groups_and_queues_by_group(life: Life) -> None:
+    """`plan` tells each queue that goes; it goes though the worker dies in between, and nothing more is found after."""
+    life.parts.rules(REPLACING % "replace")
+    user_id = life.sign_in()
+    life.parts.walk(user_id)
+    before = life.held(user_id)
+    join_by_hand(life, user_id)
+
+    [told] = life.parts.told("plan", user_id)["agents"]
+    life.change(user_id, department="Support")
+    life.take_steps(user_id, 2)
+    record = life.ledger.find(user_id)
+    assert record is not None
+    spare = [queue.place_id for queue in record.findings.to_take.queues if queue.name == "Overflow"]
+    life.act("DELETE", f"/routing/queues/{spare[0]}/members/{user_id}")  # as by a worker who died before it said so
+    life.parts.walk(user_id)
+    after = life.held(user_id)
+    [settled] = life.parts.told("plan", user_id)["agents"]
+
+    assert [(each["what"], each["name"], each["how"], each["rule"]) for each in told["changes"]] == [
+        ("queue", "Overflow", "take", "Retail")
+    ]
+    assert [(each["method"], each["route"]) for each in told["calls"]] == [
+        ("DELETE", "/api/v2/routing/queues/{queueId}/members/{memberId}")
+    ]
+    assert before["queues"] == {"Retail Calls"}
+    assert after["queues"] == {"Tech Support Calls", "Retail Chat"}
+    assert after["groups"] == {"Tech Support Floor", "Announcements"}
+    assert after["roles"] == before["roles"]
+    assert (settled["changes"], settled["unseen"]) == ([], [])
+
+
+def test_merging_leaves_queues_made_by_hand(life: Life) -> None:
+    """In merge mode only the queue that jitprov gave goes with the move; what a supervisor added stays."""
+    life.parts.rules(REPLACING % "merge")
+    user_id = life.sign_in()
+    life.parts.walk(user_id)
+    join_by_hand(life, user_id)
+    life.change(user_id, department="Support")
+    life.parts.walk(user_id)
+
+    assert life.held(user_id)["queues"] == {"Tech Support Calls", "Retail Chat", "Overflow"}

@@ -60,12 +60,14 @@ def actuals(draw: st.DrawFn) -> Actual:
         division_id=draw(NAMES),
         group_ids=tuple(draw(st.sets(NAMES))),
     )
+    spare = tuple(Place(name, name) for name in draw(st.sets(st.sampled_from("YZ"))))
     own = {share.media: replace(share, interruptible=share.interruptible or ()) for share in draw(SHARES)}
     return Actual(
         profile,
         utilization=USUAL | own,
         roles=frozenset(draw(st.sets(st.tuples(NAMES, NAMES)))),
-        queues=frozenset(draw(st.sets(NAMES))),
+        queues=frozenset(draw(st.sets(NAMES))) | {each.place_id for each in spare},
+        spare_queues=spare,
         phones=phones,
         at_own_phone=bool(phones) and draw(st.booleans()),
     )
@@ -78,6 +80,9 @@ def mended(wanted: WantedState, actual: Actual) -> Actual:
     kept = () if wanted.mode == "replace" and wanted.languages else actual.profile.languages
     languages = {each.language_id: each for each in (*kept, *wanted.languages)}
     shares = {each.media: each for each in complete_shares(wanted.utilization, USUAL)}
+    gone = (
+        {each.place_id for each in actual.spare_queues or ()} if wanted.mode == "replace" and wanted.queues else set()
+    )
     return Actual(
         replace(
             actual.profile,
@@ -88,7 +93,8 @@ def mended(wanted: WantedState, actual: Actual) -> Actual:
         ),
         utilization={**(actual.utilization or {}), **shares},
         roles=(actual.roles or frozenset()) | {(each.role_id, each.division_id) for each in wanted.roles},
-        queues=(actual.queues or frozenset()) | {each.place_id for each in wanted.queues},
+        queues=((actual.queues or frozenset()) - gone) | {each.place_id for each in wanted.queues},
+        spare_queues=tuple(each for each in actual.spare_queues or () if each.place_id not in gone),
         phones=actual.phones or ((a_phone(),) if wanted.phone else ()),
         at_own_phone=wanted.phone or actual.at_own_phone,
     )
@@ -117,7 +123,7 @@ def test_changes_are_what_mending_changes(wanted: WantedState, actual: Actual) -
     assert {name for what, name in named if what == "skill"} == {name for name, _ in before_skills ^ after_skills}
     languages = {name for what, name in named if what == "language"}
     assert languages == {name for name, _ in before_languages ^ after_languages}
-    assert {name for what, name in named if what == "queue"} == (after.queues or set()) - (actual.queues or set())
+    assert {name for what, name in named if what == "queue"} == (after.queues or set()) ^ (actual.queues or set())
     assert ("division" in dict(named)) == (after.profile.division_id != actual.profile.division_id)
     assert ("phone" in dict(named)) == (len(after.phones or ()) > len(actual.phones or ()))
     assert ("utilization" in dict(named)) == (after.utilization != actual.utilization)
@@ -132,6 +138,27 @@ def test_replacing_sends_all_skills_by_put_and_the_rest_by_patch() -> None:
 
     assert [call.method for call in found.calls] == ["PUT", "PATCH"]
     assert [(change.name, change.how) for change in found.changes] == [("Skill 0", "give"), ("Other", "take")]
+
+
+def test_replacing_takes_spare_queues_one_by_one_where_the_rules_name_any() -> None:
+    """Each queue made by hand costs one call; in merge mode, and where the rules name no queue, all of them stay."""
+    wanted = a_wanted_state(mode="replace", skills=(), phone=False, queues=(Place("Calls", "q1"),))
+    actual = replace(
+        nothing_but(a_profile(), USUAL),
+        queues=frozenset({"q1", "q2", "q3"}),
+        spare_queues=(Place("A", "q2"), Place("B", "q3")),
+    )
+
+    found = differ(wanted, actual, USUAL)
+
+    assert [(change.what, change.name, change.how) for change in found.changes] == [
+        ("queue", "A", "take"),
+        ("queue", "B", "take"),
+    ]
+    assert [(call.method, call.thing) for call in found.calls] == [("DELETE", "q2"), ("DELETE", "q3")]
+    assert not differ(replace(wanted, mode="merge"), actual, USUAL)
+    assert not differ(replace(wanted, queues=()), actual, USUAL)
+    assert differ(wanted, replace(actual, spare_queues=None), USUAL) == Difference(unseen=("queue",))
 
 
 def test_what_nobody_looked_at_is_said_and_never_guessed() -> None:

@@ -234,6 +234,31 @@ def test_taking_begins_again_after_a_crash(org: FakeOrganization) -> None:
     assert agent.skills == {"by-hand": 1.0}
 
 
+@pytest.mark.parametrize(
+    ("mode", "kind", "named", "taken"),
+    [
+        ("replace", Kind.CHANGE, True, ("q2",)),
+        ("replace", Kind.RETURN, True, ("q2",)),
+        ("merge", Kind.CHANGE, True, ()),
+        ("replace", Kind.CHANGE, False, ()),
+        ("replace", Kind.NEW, True, ()),
+    ],
+)
+def test_replacing_takes_queues_made_by_hand_where_rules_name_queues(
+    org: FakeOrganization, mode: Any, kind: Kind, named: bool, taken: tuple[str, ...]
+) -> None:
+    """A queue beyond the rules goes in replace mode alone, where they name any, and of nobody who is new."""
+    queues = (Place("Calls", "q1"),) if named else ()
+    org.wanted = lambda _: WantedState(("Promoted",), mode, skills=(BILLING,), queues=queues)
+    org.queues = frozenset({"q1", "q2"})
+    agent = org.add(a_profile(skills=(BILLING,)))
+
+    found = steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS, kind), remembering(org))
+
+    assert found.to_take == Given(queues=tuple(Place(each, each) for each in taken))
+    assert ("spare_queues" in org.names()) == bool(taken)
+
+
 # --- cleanup and undo -------------------------------------------------------------------------------------------
 def test_a_cleanup_takes_what_was_ordered_and_is_jitprovs(org: FakeOrganization) -> None:
     """What was ordered and is not jitprov's (any more) is left, and so is what was not ordered; nothing is given."""
