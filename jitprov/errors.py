@@ -14,7 +14,7 @@
         │   ├── RateLimited       the API answered 429
         │   ├── NotLetIn          the login host refused the OAuth client, or the API a fresh token
         │   ├── StationLate       the station is not visible yet
-        │   ├── ProfileIncomplete no department and no title yet: an update event, or the time, ends the wait
+        │   ├── ProfileIncomplete  no department and no title yet: an update event, or the time, ends the wait
         │   ├── PartAway          Redis was away in the middle of a step, or too busy
         │   ├── DataKeyWrong      this worker's key does not open what lies sealed of the agent
         │   ├── WorkerStops       this worker was told to stop while the step waited
