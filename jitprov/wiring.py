@@ -176,7 +176,7 @@ def assemble(settings: Settings, *, ledger: Ledger, budget: Budget, cache: Cache
     clock = RealClock(settings.time_scale)
     transport = _make_transport(settings, budget, cache, clock)
     rules = LivingRules(settings.rules_file, clock.monotonic_s, functools.partial(_note_refused_rules, cache))
-    genesys, access = GenesysClient(transport, rules.looks_at_location), AccessClient(transport)
+    genesys, access = GenesysClient(transport, rules.looks_at_location, rules.names_roles), AccessClient(transport)
     return Services(
         settings=settings,
         clock=clock,

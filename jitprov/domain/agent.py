@@ -88,6 +88,8 @@ class Profile:
             them, as only rules do that look at them.
         group_ids: Of the groups that the agent is a member of; best effort likewise.
         role_ids: Pairs of role and division held, as far as somebody looked: with a new agent nobody does.
+        held_role_ids: Ids of the roles held in whatever divisions; best effort, and None where nobody asked, as only
+            rules do that name roles, or where the API left them out.
         queue_ids: Of the queues that the agent is a member of, as far as somebody looked.
         default_station_id: Of the station set now; empty without one. Best effort likewise.
     """
@@ -107,6 +109,7 @@ class Profile:
     locations: tuple[str, ...] | None = None
     role_ids: tuple[tuple[str, str], ...] = ()
     queue_ids: tuple[str, ...] = ()
+    held_role_ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

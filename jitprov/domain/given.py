@@ -108,11 +108,15 @@ def to_be_given(wanted: WantedState, profile: Profile) -> Given:
     skills = {skill.skill_id for skill in profile.skills}
     languages = {language.language_id for language in profile.languages}
     groups = set(profile.group_ids)
+    # Held in some division, nobody knows which: whoever gave it, we would not take the right one away.
+    held = set(profile.held_role_ids or ())
     moves = wanted.division is not None and wanted.division.place_id != profile.division_id
     return Given(
         skills=tuple(skill for skill in wanted.skills if skill.skill_id not in skills),
         languages=tuple(each for each in wanted.languages if each.language_id not in languages),
-        roles=tuple(grant for grant in wanted.roles if _role_key(grant) not in profile.role_ids),
+        roles=tuple(
+            grant for grant in wanted.roles if _role_key(grant) not in profile.role_ids and grant.role_id not in held
+        ),
         groups=tuple(group for group in wanted.groups if group.place_id not in groups),
         queues=tuple(queue for queue in wanted.queues if queue.place_id not in profile.queue_ids),
         division=wanted.division if moves else None,

@@ -33,8 +33,8 @@ SKILLS_PER_PATCH = RATED_PER_CALL
 _EXPAND = ["skills", "languages", "station", "groups"]
 
 
-def _expand(locations: bool) -> list[str]:  # noqa: FBT001  of its caller's own
-    return [*_EXPAND, "locations"] if locations else _EXPAND
+def _expand(*, locations: bool, roles: bool) -> list[str]:
+    return [*_EXPAND, *(["locations"] if locations else []), *(["authorization"] if roles else [])]
 
 
 class GenesysClient(SetupReads):
@@ -43,11 +43,18 @@ class GenesysClient(SetupReads):
     Args:
         transport: Sends.
         locations: Tells whether rules look at locations: only then profiles are read with them.
+        roles: Tells whether rules name roles: likewise.
     """
 
-    def __init__(self, transport: Transport, locations: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        locations: Callable[[], bool] = lambda: False,
+        roles: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(transport)
         self._locations = locations
+        self._roles = roles
 
     def acting_for(self, provisioning_id: str) -> AbstractContextManager[None]:
         """See `Transport.acting_for`."""
@@ -62,13 +69,13 @@ class GenesysClient(SetupReads):
         if len(ids) > USERS_PER_GET:
             msg = f"at most {USERS_PER_GET} users per call"
             raise ValueError(msg)
-        locations = self._locations()
+        asked = {"locations": self._locations(), "roles": self._roles()}
         # Without state=any a user who is not active yet is left out; without pageSize all but 25 are.
-        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=_expand(locations))
+        content = self._get("/api/v2/users", id=ids, state="any", pageSize=USERS_PER_GET, expand=_expand(**asked))
         profiles = {}
         for entity in understood(lambda: entities_of(content)):
             try:
-                profile = parse_user(entity, locations=locations)
+                profile = parse_user(entity, **asked)
             except Malformed as error:
                 # Left out: one user that cannot be read must not keep the others waiting, read after read.
                 logs.event(_log, "profile_unreadable", level=logging.WARNING, field=str(error))
@@ -85,9 +92,9 @@ class GenesysClient(SetupReads):
         Source: GET /api/v2/users/{userId}; no permission. Cost: 1; 2 for a user who is deleted or unknown, since only
         state=deleted shows the deleted.
         """
-        path, locations = f"/api/v2/users/{checked(user_id)}", self._locations()
+        path, asked = f"/api/v2/users/{checked(user_id)}", {"locations": self._locations(), "roles": self._roles()}
         try:
-            content = self._get(path, expand=_expand(locations))
+            content = self._get(path, expand=_expand(**asked))
         except NotFound:
             try:
                 content = self._get(path, state="deleted")
@@ -98,7 +105,7 @@ class GenesysClient(SetupReads):
                     correlation_id=missing.correlation_id,
                     remedy="Is this a user id of this organization (JITPROV_REGION)? If so: jitprov retry ID",
                 ) from None
-        return understood(lambda: parse_user(content, locations=locations))
+        return understood(lambda: parse_user(content, **asked))
 
     def patch_routing_skills(self, user_id: str, skills: Sequence[RatedSkill]) -> None:
         """Add or re-rate routing skills of one user; skills left out stay as they are. Safe to repeat.

@@ -14,7 +14,16 @@ from typing import Any
 from jitprov import logs
 from jitprov.domain.agent import Phone, Place, Profile
 from jitprov.genesys.client import USERS_PER_GET
-from jitprov.genesys.payloads import Malformed, entities_of, object_of, pages_of, parse_phone, parse_user, text_of
+from jitprov.genesys.payloads import (
+    Malformed,
+    entities_of,
+    object_of,
+    pages_of,
+    parse_phone,
+    parse_user,
+    roles_of,
+    text_of,
+)
 from jitprov.genesys.transport import Transport
 from jitprov.genesys.understanding import checked, understood
 
@@ -260,8 +269,4 @@ def _ids(content: Any) -> set[str]:
 
 
 def _parsed(entity: Any, *, locations: bool) -> Listed:
-    profile = parse_user(entity, locations=locations)
-    roles = object_of(entity, "authorization").get("roles") or []
-    if not isinstance(roles, list):
-        raise Malformed("authorization.roles")
-    return Listed(profile, {text_of(role, "name"): text_of(role, "id") for role in roles})
+    return Listed(parse_user(entity, locations=locations), roles_of(entity))

@@ -81,12 +81,13 @@ def object_of(content: Any, name: str) -> Mapping[str, Any]:
     return value
 
 
-def parse_user(content: Any, *, locations: bool = False) -> Profile:
+def parse_user(content: Any, *, locations: bool = False, roles: bool = False) -> Profile:
     """Return a profile; department, title, skills and station may be missing. Source: model User.
 
     Args:
         content: The user.
         locations: Whether they were asked for.
+        roles: Whether they were asked for; the API may leave them out all the same.
     """
     user_id = text_of(content, "id").lower()
     if not is_uuid(user_id):
@@ -111,7 +112,16 @@ def parse_user(content: Any, *, locations: bool = False) -> Profile:
         languages=tuple(RatedLanguage(*_parse_rated(language, "languages")) for language in languages),
         locations=_parse_locations(content) if locations else None,
         group_ids=tuple(text_of(group, "id") for group in groups),
+        held_role_ids=tuple(roles_of(content).values()) if roles and content.get("authorization") else None,
     )
+
+
+def roles_of(content: Any) -> dict[str, str]:
+    """Return a user's roles, ids by name, in whatever divisions. Source: model UserAuthorization, which tells none."""
+    roles = object_of(content, "authorization").get("roles") or []
+    if not isinstance(roles, list):
+        raise Malformed("authorization.roles")
+    return {text_of(role, "name"): text_of(role, "id") for role in roles}
 
 
 def _parse_locations(content: Any) -> tuple[str, ...]:

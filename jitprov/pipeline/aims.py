@@ -87,12 +87,16 @@ def looked_at(
 ) -> Profile:
     """Return the profile with roles and queues: what is there of them is not given, and never taken away.
 
-    A new agent has none that the rules would give, and is not looked at. Of any other, what jitprov gave is taken to be
-    there, and the rest looked for: one call for roles, one or two for queues, none when nothing is wanted beyond it.
+    Of a new agent, made seconds ago, the profile tells the roles, at no further call but where it left them out; queues
+    are taken for not there. Of any other, what jitprov gave is taken to be there, and the rest looked for: one call for
+    roles, one or two for queues, none when nothing is wanted beyond it.
     An operator who asks to mend does so since something was taken away: then nothing is taken to be there.
     """
-    if record.kind is Kind.NEW or not wanted.asks_access:
+    if not wanted.asks_access:
         return profile
+    if record.kind is Kind.NEW:
+        unknown = wanted.roles and profile.held_role_ids is None
+        return replace(profile, role_ids=tuple(sorted(holdings.grants_of(record.user_id)))) if unknown else profile
     given = Given() if record.kind is Kind.MEND else settled(memory, profile)
     roles = {(grant.role_id, grant.division_id) for grant in given.roles}
     if {(grant.role_id, grant.division_id) for grant in wanted.roles} - roles:
@@ -101,7 +105,7 @@ def looked_at(
     wished = frozenset(queue.place_id for queue in wanted.queues)
     if wished - queues:
         queues |= holdings.queues_of(record.user_id, enough=wished)
-    return replace(profile, role_ids=tuple(sorted(roles)), queue_ids=tuple(sorted(queues)))
+    return replace(profile, role_ids=tuple(sorted(roles)), queue_ids=tuple(sorted(queues)), held_role_ids=None)
 
 
 def is_at(profile: Profile, phone: Phone, holdings: HoldingsClient) -> bool:

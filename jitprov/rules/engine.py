@@ -77,6 +77,7 @@ class RuleBook:
         self.looks_at_division = any(rule.when.division is not None for rule in rules.rules)
         looking = [*(rule.when for rule in rules.rules), *(each.when for each in rules.expected_roles)]
         self.looks_at_location = any(when.location is not None for when in looking)
+        self.names_roles = any(part.roles for part in parts)
         self._skips_unknown = rules.unknown == "skip"
         self._has_utilization = any(part.utilization for part in parts)
 

@@ -66,6 +66,10 @@ class LivingRules:
         """Tell whether some rule looks at locations."""
         return self.in_force().looks_at_location
 
+    def names_roles(self) -> bool:
+        """Tell whether some rule names roles."""
+        return self.in_force().names_roles
+
     def _take(self) -> None:
         try:
             book = load_rules(self._path)

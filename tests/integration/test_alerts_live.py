@@ -63,6 +63,7 @@ def test_what_refuses_rings_once_and_all_metrics_are_there(own_redis: OwnRedis, 
         port = free_port()
         parts.settings |= {"JITPROV_RECEIVER_PORT": str(port), "JITPROV_OPERATOR_KEY": "o" * 40}
         parts.settings["JITPROV_ALERT_WEBHOOK_URL"] = room.url
+        parts.settings["JITPROV_DRIFT_EVERY_S"] = "3600"
         parts.start("receiver", until="receiver_listening")
         for _ in range(6):
             assert requests.post(f"http://127.0.0.1:{port}/events", data=b"{}", timeout=10).status_code == 401
@@ -74,6 +75,7 @@ def test_what_refuses_rings_once_and_all_metrics_are_there(own_redis: OwnRedis, 
 
         wait_until(lambda: bool(room.posts), within_s=60)
         wait_until(lambda: 'jitprov_alert_firing{alert="refusing"} 1.0' in shown(), within_s=30)
+        wait_until(lambda: "jitprov_drift_age_seconds" in shown(), within_s=60)
         text = shown()
         # A busy machine may ring for more, once each.
         [body] = [body for _, body in room.posts if "refused" in body["text"]]

@@ -127,6 +127,24 @@ def test_a_season_ends_and_begins_again(parts: InProcess, tmp_path: Path) -> Non
     assert "cleanup" in {act["what"] for act in parts.told("actions")["actions"]}
 
 
+def test_a_role_held_before_stays(parts: InProcess) -> None:
+    """A user made with a role that the rules also give keeps it: jitprov did not give it, so nothing takes it."""
+    [user], _ = parts.sandbox.control.sign_in_silently(1, departments=["Seasonal_Retail"])
+    user_id, services = str(user["id"]), parts.services()
+    role, division = services.access.list_named("roles"), services.access.list_named("divisions")
+    services.access.grant_role(role["Agent"], division["Seasonal"], [user_id])
+    services.ledger.accept([an_opening(user_id=user_id)], look_after_s=60)
+    parts.walk(user_id)
+
+    listed = parts.told("cleanup", "-d", "Seasonal_Retail", "--before", TOMORROW, "--yes")
+    parts.walk(user_id)
+
+    assert "roles" not in listed["things"]
+    assert listed["things"]["groups"] == 1
+    assert state_of(parts, user_id)["roles"] == ["Agent", "employee"]
+    assert state_of(parts, user_id)["groups"] == []
+
+
 def test_nobody_is_touched_who_was_given_something_since(parts: InProcess) -> None:
     """Agents of the next season, and of no department that is known, are left alone; the command says so."""
     user_id = provisioned(parts, "Seasonal_Tech_Support")

@@ -13,7 +13,7 @@ from fake_organization import Agent, FakeOrganization, a_kit
 from jitprov.domain import provisioning as moves
 from jitprov.domain.agent import MediaShare, Place, RatedLanguage, RoleGrant, WantedState
 from jitprov.domain.events import Kind
-from jitprov.domain.given import Given, Memory
+from jitprov.domain.given import Given, Memory, to_be_given
 from jitprov.domain.provisioning import Findings, Provisioning, Step, StepRecord
 from jitprov.errors import AgentGone, ProfileIncomplete, Unavailable
 from jitprov.pipeline import steps
@@ -130,9 +130,27 @@ def test_nobody_looks_in_vain(org: FakeOrganization, kind: Kind) -> None:
     org.wanted = lambda _: ASKING
     given = Given() if kind is Kind.NEW else Given(roles=ASKING.roles, queues=ASKING.queues)
 
-    steps.resolve_skills(a_record(org.add(), Step.RESOLVE_SKILLS, kind), remembering(org, given))
+    steps.resolve_skills(
+        a_record(org.add(a_profile(held_role_ids=())), Step.RESOLVE_SKILLS, kind), remembering(org, given)
+    )
 
     assert org.calls == []
+
+
+@pytest.mark.parametrize(("held", "calls"), [(("r1",), []), (None, ["grants_of"])])
+def test_a_new_agents_roles_of_before_are_not_given(
+    org: FakeOrganization, held: tuple[str, ...] | None, calls: list[str]
+) -> None:
+    """A role that a new agent has already is not ours; where the profile leaves roles out, one look tells."""
+    org.wanted, org.roles = lambda _: ASKING, frozenset({("r1", "d1")})
+    agent = org.add(a_profile(held_role_ids=held))
+
+    found = steps.resolve_skills(a_record(agent, Step.RESOLVE_SKILLS, Kind.NEW), remembering(org))
+    assert found.wanted
+    assert found.profile
+
+    assert org.names() == calls
+    assert to_be_given(found.wanted, found.profile).roles == ()
 
 
 # --- phone and utilization --------------------------------------------------------------------------------------
