@@ -88,7 +88,10 @@ def list_agents(
         told = [asdict(cause) | {"fix": fix_of(cause, causes)} for cause in causes]
         emit_json("list", counts=counts, provisionings=[describe(record) for record in records], causes=told)
         return
-    out.print(_list_table(records))
+    if records:
+        out.print(_list_table(records))
+    elif any(counts.values()):
+        err.print("nobody matches")
     if len(records) == limit:
         err.print(f"{limit} shown; more with --offset {offset + limit}")
     err.print("  ".join(f"{_coloured(held)} {number}" for held, number in counts.items() if number) or "no agents yet")
@@ -166,16 +169,19 @@ def _print_record(record: Provisioning) -> None:
     times = f"accepted {record.accepted_at:%Y-%m-%d %H:%M:%S} UTC"
     if record.ended_at:
         times += f", {record.state} {(record.ended_at - record.accepted_at).total_seconds():.1f} s later"
-    out.print(f"{times}, run {record.generation}, republished {record.republished} times")
+    out.print(f"{times}, run {record.generation}, republished {record.republished} times", soft_wrap=True)
     _print_place(record)
+    # As in `list`: the id stays whole, and a narrow screen keeps the reason and goes without the figures.
+    wide = out.width >= _WIDE_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("step", "state", "attempts", "took", "task id", "what it met"):
-        table.add_column(column, no_wrap=column != "what it met")
+    for column in ("step", "state", *(("attempts", "took") if wide else ()), "task id"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it met", overflow="fold")
     for step in record.corridor:
         held = record.steps[step]
         took = f"{(held.ended_at - held.began_at).total_seconds():.1f} s" if held.ended_at and held.began_at else ""
-        error = _met(held)
-        table.add_row(step, held.state, str(held.attempts), took, record.task_id(step), error)
+        figures = (str(held.attempts), took) if wide else ()
+        table.add_row(step, held.state, *figures, record.task_id(step), _met(held))
     out.print(table)
     wanted = record.findings.wanted
     if wanted:
@@ -190,7 +196,7 @@ def _print_record(record: Provisioning) -> None:
     if record.failure:
         out.print(f"[bold red]{escape(record.failure.told(record.task_id()))}[/]", soft_wrap=True)
         helps = "retrying may help" if record.failure.retry_helps else "retrying helps only after it is mended"
-        err.print(f"{helps}. Next: jitprov retry {record.task_id()}")
+        err.print(f"{helps}. Next: jitprov retry {record.task_id()}", soft_wrap=True)
 
 
 def _print_place(record: Provisioning) -> None:

@@ -89,7 +89,7 @@ def cleanup(
 def _before(text: str, ledger: Overview) -> datetime:
     with suppress(ValueError):
         return datetime.combine(date.fromisoformat(text), time(), UTC)
-    return instant_of(text, ledger.ping)
+    return instant_of(text, ledger.ping, option="--before")
 
 
 def _take(

@@ -146,7 +146,7 @@ def _print(found: Drift, unseen: Sequence[str]) -> None:
         out.print(f"[green]{agents(len(found.compared))}, all as the rules want[/]")
     if unseen:
         err.print(f"not looked at: {', '.join(unseen)}; --thorough asks each agent", soft_wrap=True)
-    err.print(f"{found.calls} calls to find out, {found.calls_per_1000} for 1,000 agents at this rate", soft_wrap=True)
+    err.print(f"{found.calls} calls to find out")
 
 
 def _rows(found: Drift) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -114,10 +114,16 @@ def explain(
     try:
         told = book.explain(profile)
     except NoRuleMatched as error:
+        asked = book.passed_over(profile)
         if json_:
-            emit_json("rules_explain", user_id=user_id, rules_version=book.rules_version, rules=[], cause=error.message)
+            words: dict[str, Any] = {"rules": [], "cause": error.message, "remedy": error.remedy}
+            passed = [asdict(each) for each in asked]
+            emit_json("rules_explain", user_id=user_id, rules_version=book.rules_version, **words, passed_over=passed)
         else:
             out.print(f"[bold red]{escape(error.message)}[/]. {escape(error.remedy)}", soft_wrap=True)
+            for each in asked:
+                asks = ", ".join(f"{part} {' or '.join(map(repr, may))}" for part, may in each.asks.items())
+                out.print(f"    {escape(each.rule)} asks for {escape(asks)}", soft_wrap=True)
         leave(Exit.DIFFERENCES)
     if json_:
         gifts = [asdict(gift) for gift in told.gifts]

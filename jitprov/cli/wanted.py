@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from jitprov.cli.output import Exit, end_with_error
 from jitprov.domain.provisioning import State, Step
+from jitprov.domain.skills import nearest_names
 from jitprov.errors import StepError
 from jitprov.ledger.overview import Filter
 
@@ -77,21 +79,26 @@ def wanted_of(
     Args:
         states: In one of these; all when none is named.
         step: See `Filter`, here and below.
-        error: The same.
+        error: The same; a code that does not exist ends the command with those that are spelt alike.
         department: The same.
         text: The same.
         since: As typed; a wrong one ends the command.
         ping: Returns the ledger's clock, from which `30m` counts; asked only for that.
     """
+    if error and error not in (known := _codes("")):
+        near = ", ".join(nearest_names(error, known))
+        hint = f"nearest: {near}" if near else "jitprov list tells which occur"
+        end_with_error(f"--error: there is no code {escape(error)}; {hint}", Exit.USAGE)
     return Filter(tuple(states), step, error, department, text, instant_of(since, ping) if since else None)
 
 
-def instant_of(text: str, ping: Callable[[], datetime]) -> datetime:
-    """Return what `--since` says; a wrong one ends the command.
+def instant_of(text: str, ping: Callable[[], datetime], *, option: str = "--since") -> datetime:
+    """Return what `--since` or its like says; a wrong one ends the command.
 
     Args:
         text: As typed: `30m`, `2h`, `1d`, or an instant with its zone.
         ping: Returns the ledger's clock, from which `30m` counts; asked only for that.
+        option: Its name, for the error.
     """
     if ago := _AGO.fullmatch(text):
         return ping() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -99,5 +106,5 @@ def instant_of(text: str, ping: Callable[[], datetime]) -> datetime:
     with suppress(ValueError):
         at = datetime.fromisoformat(text)
     if at is None or at.tzinfo is None:
-        end_with_error("--since: 30m, 2h, 1d, or an instant with its zone such as 2026-11-23T09:00:00Z", Exit.USAGE)
+        end_with_error(f"{option}: 30m, 2h, 1d, or an instant with its zone such as 2026-11-23T09:00:00Z", Exit.USAGE)
     return at.astimezone(UTC)

@@ -46,6 +46,14 @@ class Explanation:
     overruled: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A rule that does not cover an agent, and what it asks for in vain: part of the profile → what it may be."""
+
+    rule: str
+    asks: dict[str, list[str]]
+
+
 class RuleBook:
     """The rules in force.
 
@@ -99,6 +107,13 @@ class RuleBook:
         facts = _facts(profile)
         names = [each.rule.name for each in self._covering if each.covers(facts)]
         return Explanation(made.wanted, made.gifts, tuple(name for name in names if name not in made.wanted.rules))
+
+    def passed_over(self, profile: Profile) -> tuple[PassedOver, ...]:
+        """Return the rules that do not cover an agent, in the file's order, each with the conditions that fail."""
+        facts = _facts(profile)
+        return tuple(
+            PassedOver(each.rule.name, _failing(each, facts)) for each in self._covering if not each.covers(facts)
+        )
 
     def try_example(self, example: Example) -> list[Difference]:
         """Return how what the profile of a test gets differs from what the test expects."""
@@ -187,6 +202,11 @@ def _conditions(when: When) -> _Conditions:
 
 def _hold(conditions: _Conditions, facts: Mapping[str, tuple[str, ...]]) -> bool:
     return all(any(may.fullmatch(fact) for may in mays for fact in facts[part]) for part, mays in conditions)
+
+
+def _failing(covering: _Covering, facts: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    asked = covering.rule.when.conditions()
+    return {part: asked[part] for part, mays in covering.conditions if not _hold(((part, mays),), facts)}
 
 
 def _pattern(text: str) -> re.Pattern[str]:

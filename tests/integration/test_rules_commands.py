@@ -64,3 +64,8 @@ def test_rules_are_checked_and_explained_against_the_organization(parts: RealPar
         ("yes", "defaults"),
     }
     assert explained["rules"] == ["Retail", "Everyone"]
+
+    file.write_text("version: 1\nrules:\n  - {name: Care, when: {department: Care}, skills: {Customer_Service: 1}}\n")
+    uncovered = told(parts, "rules", "explain", user["id"], "--file", str(file), code=4)
+    assert uncovered["passed_over"] == [{"rule": "Care", "asks": {"department": ["Care"]}}]
+    assert uncovered["remedy"].startswith("Add a rule")

@@ -14,7 +14,7 @@ from builders import a_profile
 from jitprov.domain.agent import MediaShare, Place, RatedLanguage, RatedSkill, RoleGrant, WantedState
 from jitprov.errors import NoRuleMatched
 from jitprov.rules.adding_up import Gift
-from jitprov.rules.engine import RuleBook
+from jitprov.rules.engine import PassedOver, RuleBook
 from jitprov.rules.loader import load_rules
 from jitprov.rules.model import Rules
 
@@ -243,6 +243,20 @@ def test_each_thing_is_explained_by_the_rule_that_gave_it() -> None:
         Gift("skill", "T 2", "b"),
         Gift("phone", "no", "b"),
         Gift("mode", "merge", "defaults"),
+    )
+
+
+def test_a_rule_that_does_not_cover_says_what_it_asks_for() -> None:
+    """Of each rule passed over, the conditions that fail are told and no other; one that covers is not among them."""
+    book = a_book(
+        {"name": "near", "when": {"title": "Lead", "department": ["Sales", "Care*"]}},
+        {"name": "covers", "when": {"title": "Lead"}},
+        {"name": "far", "when": {"title": "Agent"}},
+    )
+
+    assert book.passed_over(a_profile(title="Lead", department="Retail")) == (
+        PassedOver("near", {"department": ["Sales", "Care*"]}),
+        PassedOver("far", {"title": ["Agent"]}),
     )
 
 
