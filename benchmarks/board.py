@@ -28,7 +28,6 @@ from jitprov.wiring import make_overview
 
 PROVISIONINGS = 10_000
 _ROUNDS = 25
-_KEY = "o" * 43
 _DEPARTMENTS = ("Seasonal_Retail", "Seasonal_Tech_Support", "Seasonal_Holiday")
 _SKILLS = tuple(RatedSkill(name, 1.0, name) for name in ("Customer_Service", "Order_Tracking"))
 _UNKNOWN = Failure("skill_unknown", "no routing skill 'Holliday'", "Mend it; then: jitprov retry ID", retry_helps=False)
@@ -38,12 +37,12 @@ _FRESH_S = 1.1
 
 def measure(number: int = PROVISIONINGS) -> dict[str, Any]:
     """Return percentiles over all pages, and of each page alone, in milliseconds."""
-    with Arena(World(1.0), operator_key=_KEY) as arena:
+    with Arena(World(1.0)) as arena:
         arena.start(arena.parts["receiver"])
         ledger = make_overview(arena.settings)
         fill(ledger, number)
         base = f"http://127.0.0.1:{arena.settings.receiver_port}"
-        taken = _ask(base, _pages(ledger))
+        taken = _ask(base, _pages(ledger), arena.settings.operator_key.get_secret_value())
         ledger.close()
     every = sorted(took for each in taken.values() for took in each)
     return {
@@ -71,12 +70,12 @@ def _pages(ledger: RedisOverview) -> dict[str, str]:
     }
 
 
-def _ask(base: str, pages: dict[str, str]) -> dict[str, list[float]]:
+def _ask(base: str, pages: dict[str, str], key: str) -> dict[str, list[float]]:
     """Return how long each answer took, in milliseconds; the first round only warms up."""
     taken: dict[str, list[float]] = {page: [] for page in pages}
     pause = threading.Event()
     with requests.Session() as session:
-        session.headers["X-Operator-Key"] = _KEY
+        session.headers["X-Operator-Key"] = key
         for turn in range(_ROUNDS + 1):
             looked_s = time.monotonic()
             for page, path in pages.items():
