@@ -55,6 +55,8 @@ from jitprov.tracing.spans import span
 
 _UUIDS = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+# Servers let a connection idle for longer than this, in real seconds.
+_STAYS_OPEN_S = 1.0
 # Everybody may read it: no permission, no side effect.
 _PROBE_PATH = "/api/v2/organizations/me"
 
@@ -168,12 +170,13 @@ class Transport:
             return self._sort(answer, began_s, permit, safe=safe)
 
     def _slot(self, about_to_send: Callable[[], None], lanes: Sequence[int]) -> Permit:
-        # Once more when the slot is near, since a server closes what lies idle; not if it cannot be reached anyway.
         connection = self._connection()
-        open_ahead = connection.open_ahead if connection.open_ahead() else bool
+        reached, looked_s = connection.open_ahead(), self._clock.monotonic_s()
 
         def ready() -> None:
-            open_ahead()
+            # Once more when the slot is near, since a server closes what lies idle; not if it cannot be reached anyway.
+            if reached and self._clock.monotonic_s() - looked_s > _STAYS_OPEN_S:
+                connection.open_ahead()
             about_to_send()
 
         with span("wait for slot") as waiting, spending("slot", self._clock.monotonic_s):

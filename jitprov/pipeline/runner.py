@@ -92,12 +92,12 @@ class Runner:
             if claim.record.cancel_asked:
                 self.ledger.record(claim, moves.cancel(claim.record, claim.now), look_after_s=self.grace_s)
                 return Skip("ended")
-            return self._claimed(claim, step, Attempt(claim.record, claim.now, parts), started_s)
+            return self._claimed(claim, step, Attempt.of(claim.record, claim.now, parts), started_s)
 
     def _claimed(self, claim: Claim, step: Step, told: Attempt, started_s: float) -> Outcome:
         outcome: Outcome = Skip("leased")
         after, kept = claim.record, False
-        with span(f"step {step}", Kind.CONSUMER, of=claim.record.provisioning_id, **told.attributes()) as traced:
+        with span(f"step {step}", Kind.CONSUMER, of=claim.record.provisioning_id, **told.said) as traced:
             began_s = self.clock.monotonic_s()
             try:
                 with self.pulse.beating(claim) if self.pulse else nullcontext():

@@ -23,6 +23,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from jitprov import logs
 from jitprov.domain.outcomes import Done, Fail, Outcome
@@ -56,26 +57,33 @@ class Attempt:
 
     Attributes:
         record: The provisioning under the lease.
-        now: The ledger's clock at the claim.
         parts: Fills while it works.
+        said: What its span says from the beginning, and its line again.
     """
 
     record: Provisioning
-    now: datetime
     parts: Parts
+    said: dict[str, Attribute]
 
-    def attributes(self) -> dict[str, Attribute]:
-        """Return what its span says from the beginning."""
-        record = self.record
-        return {
+    @classmethod
+    def of(cls, record: Provisioning, now: datetime, parts: Parts) -> Self:
+        """Return an attempt that begins.
+
+        Args:
+            record: As claimed.
+            now: The ledger's clock at the claim.
+            parts: What it will spend.
+        """
+        said: dict[str, Attribute] = {
             "provisioning_id": record.provisioning_id,
             "task_id": record.task_id(),
             "user_id": record.user_id,
             "step": str(record.step),
             "run": record.generation,
             "attempt": record.steps[record.step].attempts,
-            "queue_ms": queued_ms(record, self.now),
+            "queue_ms": queued_ms(record, now),
         }
+        return cls(record, parts, said)
 
     def tell(self, span: Span, outcome: Outcome, state: State, took_s: float, *, recorded: bool) -> None:
         """Say how it ended.
@@ -98,17 +106,11 @@ class Attempt:
             _log,
             "step_ended",
             level=logging.WARNING if isinstance(outcome, Fail) else logging.INFO,
-            provisioning_id=record.provisioning_id,
-            task_id=record.task_id(),
-            user_id=record.user_id,
-            step=record.step,
-            run=record.generation,
-            attempt=record.steps[record.step].attempts,
+            **self.said,
             outcome=word,
             state=state,
             recorded=recorded,
             wait_s=round(getattr(outcome, "wait_s", 0.0), 3),
-            queue_ms=queued_ms(record, self.now),
             duration_ms=round(took_s * 1000),
             slot_ms=parts.ms("slot"),
             call_ms=parts.ms("call"),
