@@ -64,6 +64,11 @@ class Seals:
         """True when there is a key."""
         return bool(self._keys)
 
+    @property
+    def rotating(self) -> bool:
+        """True while another key than the one that seals opens, too."""
+        return len(self._keys) > 1
+
     def seal(self, plain: bytes, *, about: str) -> str:
         """Return a sealed text; another one each time.
 

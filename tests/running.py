@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jitprov.domain.provisioning import Provisioning, State
 from jitprov.ledger.redis import RedisLedger
@@ -51,6 +51,14 @@ class RealParts:
             "NO_COLOR": "1",
         }
         return {**os.environ, **own, **self.settings, **more}
+
+    def own_settings(self) -> dict[str, Any]:
+        """Return what the parts' environment sets, as `read_settings` takes it."""
+        return {
+            name.removeprefix("JITPROV_").lower(): value
+            for name, value in self.environment().items()
+            if name.startswith("JITPROV_")
+        }
 
     def start(
         self, *part: str, until: str | None = None, program: Sequence[str] = ("jitprov",), **more: str

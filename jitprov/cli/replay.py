@@ -16,7 +16,7 @@ from jitprov.cli.output import Exit, Json, emit_json, end_with_error, err, leave
 from jitprov.domain.events import Opening
 from jitprov.errors import EventInvalid
 from jitprov.ledger import Ledger
-from jitprov.pipeline.late_events import unknown
+from jitprov.pipeline.late_events import looked_up
 from jitprov.receiver.body import Ignored, Refused, StartRule, read_body
 from jitprov.receiver.dead_letters import BYTES_MAX, Letter, unfold
 from jitprov.receiver.intake import new_id
@@ -96,8 +96,10 @@ def preview_of(letters: Iterable[Letter], rule: StartRule, ledger: Ledger) -> Pr
                 preview.ignored[reading.reason] = preview.ignored.get(reading.reason, 0) + 1
             else:
                 openings.append(reading)
-    preview.openings = unknown(ledger, openings)
-    preview.known = len(openings) - len(preview.openings)
+    late = looked_up(ledger, openings)
+    preview.openings, preview.known = list(late.openings), late.known
+    if late.strangers:
+        preview.ignored["change of a stranger"] = late.strangers
     return preview
 
 

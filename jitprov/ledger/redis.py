@@ -302,8 +302,8 @@ class RedisLedger:
         found_more = record.findings != seen.findings
         sealed = sealed_findings(record, self._seals) if found_more else ""
         profile = record.findings.profile
-        # What an agent is found by follows from the profile alone, and was written with it.
-        fresh = profile if profile != seen.findings.profile else None
+        # What an agent is found by follows from the profile alone, and was written with it, perhaps by the old key.
+        fresh = profile if profile != seen.findings.profile or (found_more and self._seals.rotating) else None
         email = fresh.email if fresh else ""
         department = fresh.department if fresh else ""
         signs = signs_of(record)

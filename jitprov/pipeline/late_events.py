@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from jitprov import logs
-from jitprov.domain.events import Acceptance, Opening
+from jitprov.domain.events import Acceptance, Kind, Opening
 from jitprov.errors import DependencyDown
 from jitprov.ledger import Ledger
 
@@ -14,8 +15,23 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 200
 
 
-def unknown(ledger: Ledger, openings: Sequence[Opening]) -> list[Opening]:
-    """Return those whose event and user the ledger does not know, the first for each event and each user.
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What the ledger knows of events that come late.
+
+    Attributes:
+        openings: What is to be opened, the first for each event and each user.
+        known: How many are served already, or by one of `openings`.
+        strangers: How many changes of agents whom nobody knows: nothing to do.
+    """
+
+    openings: Sequence[Opening]
+    known: int
+    strangers: int
+
+
+def looked_up(ledger: Ledger, openings: Sequence[Opening]) -> Late:
+    """Return what is to be opened, and what is not. A change of a known agent is; who is known gets no second start.
 
     A look that writes nothing: who is accepted meanwhile is found to be known by `accept_late`.
 
@@ -23,14 +39,19 @@ def unknown(ledger: Ledger, openings: Sequence[Opening]) -> list[Opening]:
         DependencyDown: The ledger does not answer.
     """
     seen: set[str] = set()
-    found = []
+    found: list[Opening] = []
+    strangers = 0
     for opening in openings:
         ids = {opening.event_id, opening.user_id}
-        if ids & seen or ledger.find(opening.event_id) or ledger.find(opening.user_id):
+        if ids & seen or ledger.find(opening.event_id):
             continue
-        seen |= ids
-        found.append(opening)
-    return found
+        known = ledger.find(opening.user_id) is not None
+        if opening.kind is Kind.CHANGE and not known:
+            strangers += 1
+        elif not (opening.kind is Kind.NEW and known):
+            seen |= ids
+            found.append(opening)
+    return Late(found, len(openings) - len(found) - strangers, strangers)
 
 
 def accept_late(

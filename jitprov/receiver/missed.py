@@ -22,7 +22,7 @@ from jitprov.domain.events import Acceptance, Opening
 from jitprov.errors import DependencyDown, StepError
 from jitprov.genesys.audits import AuditClient, AuditRecord
 from jitprov.ledger import Ledger
-from jitprov.pipeline.late_events import unknown
+from jitprov.pipeline.late_events import looked_up
 from jitprov.receiver.body import AUDIT_TOPIC, Ignored, Refused, StartRule, read_body
 from jitprov.settings import Settings
 
@@ -94,8 +94,10 @@ class Search:
                 ignored[reading.reason] += 1
             elif isinstance(reading, Refused):
                 refused.append(f"audit {record.audit_id or 'without id'}: {reading.error}")
-        missing = unknown(self.ledger, openings)
-        return Missed(len(records), missing, len(openings) - len(missing), ignored, refused)
+        late = looked_up(self.ledger, openings)
+        if late.strangers:
+            ignored["change of a stranger"] += late.strangers
+        return Missed(len(records), late.openings, late.known, ignored, refused)
 
 
 def _as_event(record: AuditRecord) -> bytes:

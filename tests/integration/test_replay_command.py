@@ -35,7 +35,7 @@ def dump(own_redis: OwnRedis, key_prefix: str, tmp_path: Path, monkeypatch: pyte
     settings.cache_clear()
     users = [str(uuid4()) for _ in range(3)]
     lines = [json.dumps({"Body": json.dumps(reduced(user))}) for user in (*users, users[0], users[1])]
-    lines += [json.dumps(reduced(users[0], action="Update")), '{"Body": "?"}']
+    lines += [json.dumps(reduced(str(uuid4()), action="Update")), '{"Body": "?"}']
     path = tmp_path / "dead-letters.jsonl"
     path.write_text("\n".join(lines))
     yield path
@@ -74,7 +74,7 @@ def test_without_yes_nothing_is_changed(dump: Path) -> None:
     told = json.loads(result.stdout)
 
     assert result.exit_code == 3  # one letter is refused
-    assert (told["events"], told["openings"], told["known"], told["ignored"]) == (7, 3, 2, {"action": 1})
+    assert (told["events"], told["openings"], told["known"], told["ignored"]) == (7, 3, 2, {"change of a stranger": 1})
     assert told["refused"] == ["line 7: body: is not JSON (line 1, column 1). Send one JSON document as UTF-8"]
     assert (told["done"], told["minutes"] > 0) == (False, True)
     assert accepted() == 0
@@ -88,6 +88,19 @@ def test_with_yes_each_agent_is_accepted_once(dump: Path) -> None:
         assert broker.llen("jitprov.fetch_profile") == 3
     assert (first["accepted"], accepted()) == (3, 3)
     assert (second["accepted"], second["openings"], second["known"]) == (0, 0, 5)
+
+
+def test_a_change_of_somebody_known_is_replayed(tmp_path: Path) -> None:
+    """What changed of an agent whom jitprov knows is taken up from a dead letter, as if it had come in time."""
+    user = str(uuid4())
+    born, moved = tmp_path / "born.jsonl", tmp_path / "moved.jsonl"
+    born.write_text("\n".join([json.dumps(reduced(user)), '{"Body": "?"}']))
+    moved.write_text("\n".join([json.dumps(reduced(user, action="Update")), '{"Body": "?"}']))
+    as_process(born)
+
+    told = json.loads(run(str(moved), "--json").stdout)
+
+    assert (told["openings"], told["known"], told["ignored"]) == (1, 0, {})
 
 
 def test_it_says_what_to_do_next(dump: Path) -> None:
