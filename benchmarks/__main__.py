@@ -134,7 +134,9 @@ def _written(scores: dict[str, Score], measured: dict[str, Any], *, quick: bool)
     _OUT.print(report.score_table(scores.values()))
     _OUT.print(report.bar_table(verdicts))
     _OUT.print(report.option_table(measured.get("options")))
-    _OUT.print_json(data={name: value for name, value in measured.items() if name not in figures})
+    _OUT.print_json(
+        data={name: value for name, value in measured.items() if name not in figures and not isinstance(value, dict)}
+    )
     _BUILD.mkdir(exist_ok=True)
     report.write_figures(_BUILD / "bench.json", figures, scores, measured.get("options"))
     chart.draw(scores, _BUILD / "bench.png")
@@ -146,7 +148,7 @@ def _publish(store: Store) -> int:
     runs = plan(int(about.get("agents", AGENTS)), TIME_SCALE)
     scores = {run.name: score for run in runs if (score := store.score(run.name))}
     measured: dict[str, Any] = {}
-    for name in ("receiver", "options", "steps", "workers"):
+    for name in ("receiver", "board", "options", "steps", "workers"):
         measured |= store.kept(name) or {}
     lacking = [run.name for run in runs if run.name not in scores]
     if lacking or not measured or about.get("agents") != AGENTS:
@@ -154,7 +156,11 @@ def _publish(store: Store) -> int:
         return 1
     figures = figures_of(scores, measured)
     each_option = measured.pop("options", None)
-    more = {name: value for name, value in {**measured, **about}.items() if name not in figures}
+    more = {
+        name: value
+        for name, value in {**measured, **about}.items()
+        if name not in figures and not isinstance(value, dict)
+    }
     parts = report.page_parts(list(scores.values()), judge(scores, figures, quick=False), more, each_option)
     for page in _PAGES:
         _OUT.print(f"{page}: {'filled' if report.fill(page, parts) else 'unchanged'}")
