@@ -486,7 +486,8 @@ def test_the_meter_does_not_grow(client: Any, key_prefix: str) -> None:
         time.sleep(budget.reserve(wait_max_s=5).wait_s)
     (slots,) = (key for key in client.scan_iter(f"{key_prefix}*") if key.endswith(":slots"))
 
-    assert client.zcard(slots) <= rate.keep_us // rate.pace.interval_us + 1
+    # Those that count still, both ends included, and the one that was reserved last and lies ahead.
+    assert client.zcard(slots) <= rate.keep_us // rate.pace.interval_us + 2
     time.sleep(0.3)
     assert not client.exists(slots)
     assert budget.state().spent_total == 300
